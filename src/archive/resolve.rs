@@ -4,7 +4,7 @@ use std::convert::Infallible;
 
 use super::entry::{display_path, join, parent_of};
 use super::tar::PATH_MAX;
-use super::tree::Node;
+use super::tree::{Node, Tree};
 use crate::linux::LINKS_MAX;
 
 /// A path that cannot be resolved.
@@ -54,6 +54,23 @@ pub(super) fn resolve_counted<'a>(
         })
     };
     let Ok(resolved) = walk(path, true, work, lookup);
+    resolved
+}
+
+/// Returns the path of the file to which symlinks at `path` and in its folders lead in an image,
+/// which need not exist.
+///
+/// # Errors
+/// If symlinks form a loop or make the path too long.
+pub(crate) fn target(path: &[u8], tree: &Tree) -> Result<Box<[u8]>, ResolveError> {
+    let lookup = |path: &[u8]| -> Result<PathNode, Infallible> {
+        Ok(match tree.get(path) {
+            Some(Node::Symlink(target)) => PathNode::Symlink(target.to_vec()),
+            // There is nothing below a file, which a search for the path finds out.
+            _ => PathNode::Other,
+        })
+    };
+    let Ok(resolved) = walk(path, true, &mut 0, lookup);
     resolved
 }
 

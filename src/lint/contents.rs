@@ -117,11 +117,6 @@ impl Contents {
         }
     }
 
-    /// Whether a container sees a file at `path`.
-    pub(super) fn has_file(&self, path: &str) -> bool {
-        self.visible.get(path.as_bytes()).is_some_and(|file| file.is_file)
-    }
-
     /// Removes a path that a layer below `layer` has.
     fn hide(&mut self, path: &[u8], layer: usize) {
         let Some(hidden) = self.visible.get(path).filter(|file| file.layer < layer) else { return };

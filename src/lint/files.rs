@@ -9,6 +9,8 @@ use super::elf::elf_architecture;
 use super::finding::Finding;
 use super::paths::{Paths, counted};
 use crate::archive::files::{self, LayerEntry};
+use crate::archive::tree::Tree;
+use crate::archive::verify::VerifiedLayer;
 use crate::archive::{ArchiveError, Image};
 use crate::image::Timestamp;
 use crate::text;
@@ -58,7 +60,7 @@ const CERTIFICATE_AUTHORITIES: [&str; 4] =
 /// seconds.
 const BUILD_TIME: i64 = 24 * 60 * 60;
 
-pub(super) fn check(image: &Image) -> Result<Vec<Finding>, ArchiveError> {
+pub(super) fn check(image: &Image, layers: &[VerifiedLayer]) -> Result<Vec<Finding>, ArchiveError> {
     let created: Option<i64> = image
         .config
         .created
@@ -67,7 +69,8 @@ pub(super) fn check(image: &Image) -> Result<Vec<Finding>, ArchiveError> {
         .map(|created| created.seconds().cast_signed());
     let mut results = Results::default();
     files::for_each_entry(image, |entry| results.add(entry, &image.config.architecture, created))?;
-    let mut findings = accounts::check(image, &results.contents)?;
+    let tree = Tree::from_layers(layers.iter().map(|layer| layer.tree.clone()));
+    let mut findings = accounts::check(image, &tree)?;
     findings.extend(results.contents.findings());
     findings.extend(results.findings(image));
     Ok(findings)

@@ -28,7 +28,7 @@ use crate::image::ContainerConfig;
 pub fn lint(image: &Image, layers: &[VerifiedLayer]) -> Result<Vec<Finding>, ArchiveError> {
     let mut findings = container::check(&image.config.config);
     findings.extend(config::check(image, layers));
-    findings.extend(files::check(image)?);
+    findings.extend(files::check(image, layers)?);
     Ok(findings)
 }
 

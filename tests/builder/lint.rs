@@ -191,12 +191,26 @@ fn dates_that_engines_cannot_parse_are_found() {
 }
 
 #[test]
+fn account_files_may_be_symlinks_within_the_image() {
+    let lab = lab();
+    // As in images by Nix; engines follow them within the root file system.
+    lab.file("root/store/passwd", "root:x:0:0::/:/bin/sh\nweb:x:7:7::/:/bin/sh\n");
+    std::fs::create_dir_all(lab.path("root/etc")).unwrap();
+    std::os::unix::fs::symlink("/store/passwd", lab.path("root/etc/passwd")).unwrap();
+    for (user, rule) in [("web", "user-by-name"), ("webb", "unknown-user")] {
+        build_changed(&lab, CLEAN, "app:1", |config| config["config"]["User"] = json!(user));
+        assert_eq!(rules(&lab, "changed.tar"), [rule], "{user}");
+    }
+}
+
+#[test]
 fn an_image_that_runs_as_root_or_has_no_health_check_is_found() {
     let lab = lab();
     lab.file(
         "root/etc/passwd",
         "root:x:0:0::/:/bin/sh\ntoor:x:00:0::/:/bin/sh\nweb:x:7:7::/:/bin/sh\n",
     );
+    lab.file("root/etc/group", "root:x:0:\nweb:x:7:\n");
     let with = |field: &str, value: Value| {
         build_changed(&lab, CLEAN, "app:1", |config| config["config"][field] = value.clone());
         let mut rules = rules(&lab, "changed.tar");
@@ -206,11 +220,12 @@ fn an_image_that_runs_as_root_or_has_no_health_check_is_found() {
     for user in ["", "root", "0", "0:7", "root:web", "toor"] {
         assert_eq!(with("User", json!(user)), ["root-user"], "{user}");
     }
-    for user in ["7", "7:0", "web"] {
+    for user in ["7", "7:0", "7:web", "web"] {
         assert_eq!(with("User", json!(user)), [""; 0], "{user}");
     }
-    // Docker: "unable to find user webb: no matching entries in passwd file".
-    for user in ["webb", "we", "webb:7"] {
+    // Docker: "unable to find user webb: no matching entries in passwd file", and "unable to find
+    // group webb: no matching entries in group file".
+    for user in ["webb", "we", "webb:7", "web:webb", "7:we"] {
         assert_eq!(with("User", json!(user)), ["unknown-user"], "{user}");
     }
     for healthcheck in [Value::Null, json!({}), json!({ "Test": [] })] {
