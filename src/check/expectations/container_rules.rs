@@ -52,9 +52,11 @@ fn relative_path(spec: &ContainerSpec) -> Option<String> {
     if let Some((key, path)) = paths.find(|(_, path)| !path.starts_with('/')) {
         return Some(format!("invalid {key} {}; expected an absolute path", text::quote(path)));
     }
-    // Engines separate the parts of a mount with it.
-    let colon = spec.mounts.iter().find(|mount| mount.path.contains(':'))?;
-    Some(format!("invalid path {}; it has a colon", text::quote(&colon.path)))
+    // Engines separate the parts of a mount with it; over CRI, files are mounts, too.
+    let files = spec.files.iter().map(|file| &file.path);
+    let mut mounted = spec.mounts.iter().map(|mount| &mount.path).chain(files);
+    let colon = mounted.find(|path| path.contains(':'))?;
+    Some(format!("invalid path {}; it has a colon", text::quote(colon)))
 }
 
 /// Describes a mount or file that another mount hides.
@@ -67,6 +69,11 @@ fn hidden_path(spec: &ContainerSpec) -> Option<String> {
     let is_repeated = |path: &&String| own.iter().filter(|other| other == path).count() > 1;
     if let Some(path) = own.iter().find(is_repeated) {
         return Some(format!("{} is mounted twice", text::quote(path)));
+    }
+    let files: Vec<String> = spec.files.iter().map(|file| trimmed(&file.path)).collect();
+    let is_repeated = |path: &&String| files.iter().filter(|other| other == path).count() > 1;
+    if let Some(path) = files.iter().find(is_repeated) {
+        return Some(format!("the file {} is given twice", text::quote(path)));
     }
     spec.files.iter().find_map(|file| {
         let below = |folder: &&String| {
@@ -193,6 +200,11 @@ mod tests {
                 "tmpfs=['/a']\nfiles=[{ path='/a/b', content='x' }]",
                 "the file \"/a/b\" lies in \"/a\", which is mounted over it",
             ),
+            (
+                "files=[{ path='/a', content='x' }, { path='/a/', content='y' }]",
+                "the file \"/a\" is given twice",
+            ),
+            ("files=[{ path='/a:ro', content='x' }]", "invalid path \"/a:ro\"; it has a colon"),
         ] {
             let spec: ContainerSpec = toml::from_str(toml).unwrap();
             assert_eq!(mistake(&spec).as_deref(), Some(problem), "{toml}");
