@@ -6,29 +6,33 @@ use std::time::Duration;
 use super::daemon::Daemon;
 use super::error::HarnessError;
 use crate::conditions::Port;
-use crate::engine::{Container, EngineError};
+use crate::engine::Container;
 use crate::vm::instance::Socket;
 
-/// Prints the listening sockets in the network namespace with an address and the programs of the
-/// container with an ID, one in each line: a socket as its table and the line of the kernel there.
-/// A socket that only processes of other containers have open begins with `other`: the containers
-/// of a pod share the namespace.
+/// Prints the listening sockets in the network namespace of the container with an ID, and its
+/// programs, one in each line: a socket as its table and the line of the kernel there. A socket
+/// that only processes of other containers have open begins with `other`: the containers of a pod
+/// share the namespace.
 const SCRIPT: &str = r#"
-my ($address, $id) = @ARGV;
-my (%inside, %read, @sockets, %own, %other);
+my ($id) = @ARGV;
+my (%processes, %is_own, %inside, %read, @sockets, %own, %other);
 for my $process (map { m{(\d+)} } glob "/proc/[0-9]*") {
     my $namespace = readlink "/proc/$process/ns/net" or next;
-    if (!exists $inside{$namespace}) {
-        open my $routes, "<", "/proc/$process/net/fib_trie" or next;
-        my $text = do { local $/; <$routes> };
-        $inside{$namespace} = $text =~ m{\|-- \Q$address\E\s+/32 host LOCAL} ? 1 : 0;
-    }
-    next unless $inside{$namespace};
+    $processes{$process} = $namespace;
     open my $cgroups, "<", "/proc/$process/cgroup" or next;
-    my $is_own = grep { /\Q$id\E/ } <$cgroups>;
+    next unless grep { /\Q$id\E/ } <$cgroups>;
+    open my $status, "<", "/proc/$process/status" or next;
+    # The monitor of a container is in no PID namespace of it.
+    my ($number) = map { /^NSpid:\t\d+\t(\d+)/ } <$status> or next;
+    $is_own{$process} = 1;
+    $inside{$namespace} = 1 if $number == 1;
+}
+for my $process (sort { $a <=> $b } keys %processes) {
+    my $namespace = $processes{$process};
+    next unless $inside{$namespace};
     for my $file (glob "/proc/$process/fd/*") {
         next unless (readlink $file // "") =~ /^socket:\[(\d+)\]$/;
-        ($is_own ? $own{$1} : $other{$1}) = 1;
+        ($is_own{$process} ? $own{$1} : $other{$1}) = 1;
     }
     for my $protocol ($read{$namespace}++ ? () : qw(tcp tcp6 udp udp6)) {
         open my $sockets, "<", "/proc/$process/net/$protocol" or next;
@@ -39,8 +43,9 @@ for my $process (map { m{(\d+)} } glob "/proc/[0-9]*") {
             push @sockets, [$fields[9], "$protocol $_"] if $fields[3] =~ /^0[7A]$/;
         }
     }
+    next unless $is_own{$process};
     open my $name, "<", "/proc/$process/comm" or next;
-    print "process ", scalar <$name> if $is_own;
+    print "process ", scalar <$name>;
 }
 for my $socket (@sockets) {
     my ($inode, $line) = @$socket;
@@ -73,11 +78,7 @@ pub(crate) async fn inspect(
     daemon: &Daemon,
     container: &Container,
 ) -> Result<Inside, HarnessError> {
-    let address = match container.address().await {
-        Err(EngineError::NoAddress) => return Ok(Inside::default()),
-        address => address?,
-    };
-    let arguments = ["-e", SCRIPT, &address, container.id()];
+    let arguments = ["-e", SCRIPT, container.id()];
     let output = daemon.guest_run("/usr/bin/perl", &arguments, SCRIPT_TIMEOUT).await?;
     Ok(parse(&output.stdout))
 }

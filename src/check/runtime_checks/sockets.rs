@@ -8,7 +8,7 @@ use crate::check::expectations::{Found, SocketExpectations, SocketSubject};
 use crate::check::verdict::Checks;
 use crate::engine::Container;
 use crate::harness::sockets::{self, Inside};
-use crate::harness::{Daemon, HarnessError};
+use crate::harness::{Daemon, EndNotice, HarnessError};
 use crate::text::Description;
 use crate::vm::instance::Socket;
 
@@ -51,11 +51,12 @@ impl Wait {
     }
 }
 
-/// Compares the container with each of `expected`, once everything is as expected or the time is
-/// over.
+/// Compares the container with each of `expected`, once everything is as expected, the time is over
+/// or the container has ended.
 pub(super) async fn check(
     daemon: &Daemon,
     container: &Container,
+    end: &EndNotice,
     expected: &[&SocketExpectations],
 ) -> Result<Vec<Checks>, HarnessError> {
     if expected.is_empty() {
@@ -64,11 +65,14 @@ pub(super) async fn check(
     let clock = daemon.vm().clock();
     let mut wait = Wait::new(expected, clock.now());
     let inside = loop {
+        // Nothing appears in a container that had ended before.
+        let has_ended = !container.state().await?.running;
         let inside = sockets::inspect(daemon, container).await?;
-        if wait.note(expected.iter().all(|it| it.is_met(&inside)), clock.now()) {
+        let is_over = wait.note(expected.iter().all(|it| it.is_met(&inside)), clock.now());
+        if is_over || has_ended {
             break inside;
         }
-        sleep(POLL_INTERVAL).await;
+        end.or(sleep(POLL_INTERVAL)).await;
     };
     Ok(expected.iter().map(|expected| expected.compare(&inside)).collect())
 }

@@ -38,7 +38,8 @@ impl Service<'_> {
             _ => None,
         });
         let (indexes, sockets): (Vec<_>, Vec<_>) = sockets.unzip();
-        let checks = sockets::check(self.image.daemon(), self.container, &sockets).await?;
+        let (daemon, container) = (self.image.daemon(), self.container);
+        let checks = sockets::check(daemon, container, &self.end, &sockets).await?;
         let share = begin.elapsed() / checks.len().max(1) as u32;
         let results = indexes.into_iter().zip(checks);
         self.results.made.extend(results.map(|(index, checks)| (index, (checks, share))));
