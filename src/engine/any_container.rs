@@ -182,7 +182,7 @@ impl Container {
     /// with `follow`, and itself without.
     ///
     /// # Errors
-    /// If the request fails, symlinks form a loop, or the engine has no Docker API: over CRI,
+    /// If the request fails, or the engine has no Docker API: over CRI,
     /// [`harness::Container::copy_out`](crate::harness::Container::copy_out) reads files.
     pub async fn copy_out(
         &self,

@@ -20,6 +20,11 @@ const GO_SYMLINK: u32 = 1 << 27;
 /// The number of chunks of an archive that may wait until they are read.
 const CHUNKS_MAX: usize = 8;
 
+/// The ends of messages about paths that lead nowhere: ENOTDIR and ELOOP in Go.
+const NOWHERE: [&str; 2] = [": not a directory", ": too many levels of symbolic links"];
+/// The words of moby/sys/symlink and of Go about symlinks that form a loop.
+const LOOP: &str = "evalsymlinks: too many links";
+
 /// The kinds of paths.
 enum Found {
     /// A symlink to this path, which has no symlinks.
@@ -34,7 +39,7 @@ impl DockerContainer {
     /// returned with `follow`, and itself without.
     ///
     /// # Errors
-    /// If the request fails, or the symlinks form a loop.
+    /// If the request fails.
     pub async fn copy_out(
         &self,
         path: &str,
@@ -120,11 +125,14 @@ impl DockerContainer {
 }
 
 /// Whether an engine reports that there is no such file. Docker has no status for a path below
-/// another file.
+/// another file, nor for symlinks that form a loop.
 fn is_absent(error: &bollard::errors::Error) -> bool {
     match error {
         DockerResponseServerError { status_code: 404, .. } => true,
-        DockerResponseServerError { message, .. } => message.ends_with(": not a directory"),
+        DockerResponseServerError { message, .. } => {
+            NOWHERE.iter().any(|end| message.ends_with(end))
+                || message.to_lowercase().contains(LOOP)
+        }
         _ => false,
     }
 }

@@ -1,11 +1,10 @@
 //! A container of a loaded image.
 
-use std::io::Read;
 use std::time::Duration;
 
 use tokio::net::TcpStream;
 
-use super::container_files::{self, CopyOut};
+use super::container_files;
 use super::container_port;
 use super::daemon::Daemon;
 use super::describe::{describe_end_and_output, describe_output};
@@ -23,8 +22,6 @@ use crate::vm::instance::Reached;
 
 /// The largest file that is copied out of a container, in bytes.
 const FILE_MAX: usize = 256 << 20;
-/// The part of an archive that is not the file.
-const HEADERS_MAX: usize = 1 << 20;
 /// The time limit for reading the output of a container that has exited.
 const OUTPUT_TIMEOUT: Duration = Duration::from_secs(60);
 /// The time in which the exit of a container that was stopped is reported.
@@ -109,7 +106,8 @@ impl<'d> Container<'d> {
     /// Like [`exec`](Self::exec), with a user, variables, a working directory or standard input.
     ///
     /// # Errors
-    /// Like [`exec`](Self::exec), and over CRI, which has none of these.
+    /// Like [`exec`](Self::exec), and over CRI, which has none of these. There, a shell in the
+    /// container can set variables and the working directory.
     pub async fn exec_with(
         &self,
         options: &ExecOptions,
@@ -170,33 +168,7 @@ impl<'d> Container<'d> {
     /// If it is not a regular file, or is larger than 256 MiB; over CRI, also if the container has
     /// ended.
     pub async fn copy_out(&self, path: &str) -> Result<Option<Vec<u8>>, HarnessError> {
-        let file = CopyOut {
-            daemon: self.daemon,
-            container: &self.container,
-            path,
-            follow: true,
-            limit: FILE_MAX + HEADERS_MAX,
-            in_memory: false,
-        };
-        let Some(archive) = file.archive().await? else { return Ok(None) };
-        let read = || -> std::io::Result<Vec<u8>> {
-            let mut archive = tar::Archive::new(archive.as_slice());
-            let mut entry =
-                archive.entries()?.next().ok_or(std::io::ErrorKind::UnexpectedEof)??;
-            if !entry.header().entry_type().is_file() {
-                return Err(std::io::Error::other("it is not a regular file"));
-            }
-            let mut content = Vec::new();
-            entry.read_to_end(&mut content)?;
-            match content.len() as u64 == entry.size() {
-                true => Ok(content),
-                false => Err(std::io::Error::other("it is too large")),
-            }
-        };
-        let failed = |error: std::io::Error| {
-            EngineError::Unexpected(format!("failed to copy {path} out of the container: {error}"))
-        };
-        Ok(Some(read().map_err(failed)?))
+        container_files::content(self.daemon, &self.container, path, FILE_MAX).await
     }
 
     /// Returns standard output and standard error up to now.
@@ -277,5 +249,16 @@ impl<'d> Container<'d> {
         self.container.remove().await?;
         self.daemon.remove_folders_of_container(&self.folders).await;
         Ok(())
+    }
+
+    /// Like [`remove`](Self::remove), and returns `result`. If that is an error, it is returned
+    /// even if the container cannot be removed, because it came first.
+    pub(crate) async fn remove_after<T>(
+        self,
+        result: Result<T, HarnessError>,
+    ) -> Result<T, HarnessError> {
+        let result = self.container.remove_after(result).await;
+        self.daemon.remove_folders_after(&result, &self.folders).await;
+        result
     }
 }

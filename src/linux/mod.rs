@@ -3,6 +3,7 @@
 
 pub(crate) mod account_file;
 pub(crate) mod capability_names;
+pub(crate) mod container_user;
 pub(crate) mod foreign;
 pub(crate) mod inherited;
 pub(crate) mod signals;

@@ -7,7 +7,8 @@ use seatrial::harness::{Container, LoadedImage};
 use crate::containers::{shell, unsupported};
 use crate::workbench::RUN_TIMEOUT;
 
-/// Makes files and links, some of which lead out of the container to files that guests have.
+/// Makes files and links, some of which lead out of the container to files that guests have. At the
+/// end, the process has another root than the container.
 const MAKE: &str = r#"
 busybox mkdir -p /out/in "/out/- a
 b"; echo answer >/out/answer; echo odd >"/out/- a
@@ -16,39 +17,72 @@ busybox ln -s /out/answer /out/absolute; busybox ln -s ../../../../../out/absolu
 busybox ln -s in /out/folder; busybox ln -s ../../../../../etc/debian_version /out/outside
 busybox ln -s /etc/debian_version /out/elsewhere; busybox ln -s /usr /out/usr
 busybox ln -s loop /out/loop; busybox mkfifo /out/pipe; busybox ln -s pipe /out/piped
-echo started; exec sleep 300"#;
+busybox truncate -s 257M /large; busybox truncate -s 16M /parts; busybox seq 2000000 >/numbers
+busybox mkdir -p /jail/bin; busybox cp /bin/busybox /jail/bin
+exec busybox chroot /jail /bin/busybox sh -c 'echo started; exec busybox sleep 300'"#;
 
 async fn text(container: &Container<'_>, path: &str) -> Option<String> {
     let content = container.copy_out(path).await.unwrap_or_else(|error| panic!("{path}: {error}"));
     content.map(|content| String::from_utf8(content).unwrap())
 }
 
-async fn start<'d>(image: &LoadedImage<'d>, script: &str) -> Container<'d> {
-    let settings = Settings { tmpfs: vec!["/scratch".into()], ..Settings::default() };
-    let options = RunOptions { settings, ..shell(script) };
-    image.start_ready(&options, &ReadyConditions::log("started")).await.unwrap()
-}
-
-/// Everything that works on each engine.
-pub async fn on_each(image: &LoadedImage<'_>, is_cri: bool) {
-    let container = start(image, MAKE).await;
+/// Everything that works on each engine. `other` is another container with a file at
+/// `/scratch/file`.
+pub async fn on_each(image: &LoadedImage<'_>, other: &Container<'_>, is_cri: bool) {
+    let sysctl = ("net.ipv4.ip_unprivileged_port_start".to_owned(), "77".to_owned());
+    let settings = Settings {
+        tmpfs: vec!["/scratch".into()],
+        hostname: Some("inside".to_owned()),
+        sysctls: [sysctl].into(),
+        init: !is_cri,
+        ..Settings::default()
+    };
+    let options = RunOptions { settings, ..shell(MAKE) };
+    let ready = ReadyConditions::log("started");
+    let container = image.start_ready(&options, &ready).await.unwrap();
     for path in ["/out/answer", "/out/absolute", "/out/in/above", "/out/folder/above"] {
         assert_eq!(text(&container, path).await.as_deref(), Some("answer\n"), "{path}");
     }
     assert_eq!(text(&container, "/out/- a\nb/ü").await.as_deref(), Some("odd\n"));
-    for path in ["/absent", "/out/outside", "/out/elsewhere", "/out/usr/bin/perl"] {
+    for path in ["/absent", "/out/outside", "/out/elsewhere", "/out/usr/bin/perl", "/out/loop"] {
         assert_eq!(text(&container, path).await, None, "{path}");
     }
+    let too_long = format!("/{}", "n".repeat(256));
+    assert_eq!(text(&container, &too_long).await, None);
     for path in ["/out", "/out/folder", "/out/pipe", "/out/piped"] {
         let error = container.copy_out(path).await.unwrap_err().to_string();
         assert!(error.contains("it is not a regular file"), "{path}: {error}");
     }
-    assert_eq!(container.copy_out("/out/loop").await.unwrap(), None);
-    copies_in(&container).await;
-    // Docker's API has only the files of the container itself and of its volumes.
-    let mounted = text(&container, "/scratch/file").await;
-    assert!(mounted.as_deref() == Some("mounted\n") || !is_cri && mounted.is_none(), "{mounted:?}");
-    container.remove().await.unwrap();
+    kernel_files(&container).await;
+    let numbers: String = (1..=2_000_000).map(|number| format!("{number}\n")).collect();
+    assert!(text(&container, "/numbers").await.unwrap() == numbers);
+    assert_eq!(container.copy_out("/parts").await.unwrap().unwrap(), vec![0; 16 << 20]);
+    let error = container.copy_out("/large").await.unwrap_err().to_string();
+    assert!(error.ends_with("it is too large"), "{error}");
+    // A command in the container is not its first process.
+    let (_, mounted) = tokio::join!(copies_in(&container), text(&container, "/scratch/file"));
+    assert_eq!(mounted.as_deref(), Some("mounted\n"));
+    assert_eq!(text(other, "/scratch/file").await.as_deref(), Some("kept\n"));
+    if is_cri {
+        over_cri(container).await;
+    } else {
+        container.remove().await.unwrap();
+    }
+}
+
+/// The kernel answers reads of these by the namespaces of the reader.
+async fn kernel_files(container: &Container<'_>) {
+    for (path, content) in [
+        ("/proc/sys/kernel/hostname", "inside\n"),
+        ("/proc/sys/net/ipv4/ip_unprivileged_port_start", "77\n"),
+        ("/proc/self/comm", "perl\n"),
+        ("/proc/1/cgroup", "0::/\n"),
+    ] {
+        assert_eq!(text(container, path).await.as_deref(), Some(content), "{path}");
+    }
+    let mounts = text(container, "/proc/mounts").await.unwrap();
+    assert!(mounts.lines().any(|line| line.contains(" /scratch ")), "{mounts}");
+    assert!(text(container, "/proc/net/dev").await.unwrap().contains("eth0"));
 }
 
 /// Files are root's, replace what is there, and get below folders that are links.
@@ -71,19 +105,7 @@ async fn copies_in(container: &Container<'_>) {
 }
 
 /// Everything that is special over CRI.
-pub async fn over_cri(image: &LoadedImage<'_>) {
-    let script = "busybox truncate -s 257M /large; busybox truncate -s 16M /parts
-        busybox seq 2000000 >/numbers
-        busybox mkdir -p /jail/bin; busybox cp /bin/busybox /jail/bin
-        exec busybox chroot /jail /bin/busybox sh -c 'echo started; exec busybox sleep 300'";
-    let container = start(image, script).await;
-    // The root of the container, also if the process has moved to another one.
-    let numbers: String = (1..=2_000_000).map(|number| format!("{number}\n")).collect();
-    assert!(text(&container, "/numbers").await.unwrap().trim_end() == numbers.trim_end());
-    assert_eq!(container.copy_out("/parts").await.unwrap().unwrap(), vec![0; 16 << 20]);
-    let error = container.copy_out("/large").await.unwrap_err().to_string();
-    assert!(error.ends_with("it is too large"), "{error}");
-    assert_eq!(text(&container, "/proc/sys/kernel/ostype").await.as_deref(), Some("Linux\n"));
+async fn over_cri(container: Container<'_>) {
     let error = container.copy_in("/jail", "x", 0o644).await.unwrap_err().to_string();
     let expected = "failed to copy /jail into the container: File exists";
     assert!(error.starts_with(expected), "{error}");

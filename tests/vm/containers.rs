@@ -108,8 +108,8 @@ async fn common(bench: &Workbench) {
         refused.to_string().starts_with("failed to connect to port 9 of a container of server:1: "),
         "{refused}"
     );
+    container_files::on_each(&image, &server, bench.daemon.docker().is_none()).await;
     server.remove().await.unwrap();
-    container_files::on_each(&image, bench.daemon.docker().is_none()).await;
     logs(&image).await;
     terminal(&image).await;
     not_ready(&image).await;
@@ -325,7 +325,6 @@ async fn pod(engine: &str) {
     common(&bench).await;
     let image = bench.load("name='other'\ntag='1'\ncontents='rootfs'\n").await;
     long_log(&image).await;
-    container_files::over_cri(&image).await;
     let container: Container<'_> = image.start(&shell("exec sleep 300")).await.unwrap();
     assert!(unsupported(container.signal("SIGHUP").await).starts_with("CRI sends only"));
     let command = || ExecOptions::command(["/bin/true"]);

@@ -55,6 +55,10 @@ const STATIC: &[(&str, bool)] = &[
     ("file: { /bin/busybox: { exists: true, mode: { equal: ['0755'] } } }", false),
     ("file: { /bin/sh: { exists: true, filetype: symlink, linked-to: busybox } }", true),
     ("file: { /bin/sh: { exists: true, filetype: file } }", false),
+    // lstat(2): the length of the target.
+    ("file: { /bin/sh: { exists: true, size: 7 } }", true),
+    // ENOTDIR is an error, not an absent file.
+    ("file: { /bin/busybox/x: { exists: false } }", false),
     ("file: { /www: { exists: true, filetype: directory } }", true),
     ("file: { /www: { exists: true, contents: [x] } }", false),
     ("file: { a page: { path: /www/index.html, exists: true, contents: [ahoy] } }", true),
@@ -91,6 +95,8 @@ const STATIC: &[(&str, bool)] = &[
     ("user: { web: { exists: true, groups: { consist-of: [web] } } }", false),
     ("user: { web: { exists: true, uid: { ge: 8 } } }", false),
     ("user: { a name: { username: root, exists: true, groups: [log] } }", true),
+    // They are sorted.
+    ("user: { a name: { username: root, exists: true, groups: { equal: [log, root] } } }", true),
     ("user: { mail: { exists: false } }", true),
     ("user: { mail: { exists: true } }", false),
     ("group: { log: { exists: true, gid: 9 } }", true),
@@ -184,8 +190,9 @@ fn a_json_file_with_tables_of_goss_is_a_goss_file() {
 const SERVER: &str = "\
     Cmd = [\"httpd -p 8080 -h /www; exec nc -ll -p 8081 -e /bin/sh /www/answer\"]";
 
-/// Tests in the running container.
+/// Tests in the running container. They are made as its user.
 const RUNNING: &str = r#"
+file: { /proc/self/status: { exists: true, contents: ["/^Uid:\\s+7\\s/", "/^Gid:\\s+8\\s/"] } }
 command:
   passes: { exec: "echo one; echo two >&2", exit-status: 0, stdout: [one], stderr: ["/^t.o$/"] }
   exit 3: { exit-status: 3 }

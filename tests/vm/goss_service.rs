@@ -18,31 +18,36 @@ log = "serves ahoy"
 command = ["$START"]
 env = { NAME = "ahoy" }
 user = "0"
+capabilities = { drop = ["DAC_OVERRIDE"] }
 mounts = [{ path = "/conf", source = "conf" }]
 "#;
 
 const START: &str = "\
     echo $NAME >/made; chmod 4750 /made; ln -s made /link; ln -s loop /loop; mkfifo /pipe; \
     echo crew:x:9: >>/etc/group; echo mate:x:5:9::/home:/bin/sh >>/etc/passwd; \
-    mkdir -p /var/lib/dpkg; printf 'Package: made\\nVersion: 1\\n' >/var/lib/dpkg/status; \
-    truncate -s 80M /large; echo serves $NAME; exec httpd -f -p 8080 -h /www";
+    mkdir -p /var/lib/dpkg/status.d; cd /var/lib/dpkg/status.d; \
+    printf 'Package: single\\nVersion: 2\\n' >single; printf x >single.md5sums; cd /; \
+    printf 'Package: made\\nVersion: 1\\n' >/var/lib/dpkg/status; \
+    truncate -s 80M /large; echo secret >/foreign; chmod 600 /foreign; chown 7 /foreign; \
+    syslogd -O /dev/null; echo serves $NAME; exec httpd -f -p 8080 -h /www";
 
-/// Tests that pass; those of files on Docker and Podman.
+/// Tests that pass.
 const GOSS: &str = r#"
 file:
   /made: { exists: true, mode: "4750", owner: root, contents: [ahoy], size: 5 }
-  /link: { exists: true, filetype: symlink, linked-to: made, contents: [ahoy] }
+  /link: { exists: true, filetype: symlink, linked-to: made, contents: [ahoy], size: 4 }
   /pipe: { exists: true, filetype: pipe }
   /large: { exists: true, size: 83886080, group: root }
   /conf/app.conf: { exists: true, contents: [mounted] }
   /bin/gone: { exists: false }
-  /made/nothing: { exists: false }
+  /dev/log: { exists: true, filetype: socket, mode: "0666" }
+  /foreign: { exists: true, mode: "0600", uid: 7 }
   /nothing/at/all: { exists: false }
   /proc/1/comm: { exists: true, contents: [httpd] }
   /skipped: { exists: true, skip: true }
 user: { mate: { exists: true, uid: 5, groups: [crew], home: /home } }
 group: { crew: { exists: true, gid: 9 } }
-package: { made: { installed: true, versions: ["1"] }, PACKAGE }
+package: { made: { installed: true, versions: ["1"] }, single: { installed: true } }
 port: { tcp6:8080: { listening: true } }
 process: { httpd: { running: true } }
 command: { "test $NAME = ahoy && ! test -e /nothing": { exit-status: 0 } }
@@ -52,7 +57,9 @@ http: { "http://localhost:8080/index.html": { status: 200, body: [ahoy] } }
 /// The sample image with what START needs.
 fn sample() -> SampleImage {
     let sample = SampleImage::new();
-    for applet in ["chmod", "ln", "mkfifo", "mkdir", "truncate", "test", "printf"] {
+    for applet in
+        ["chmod", "ln", "mkfifo", "mkdir", "truncate", "test", "printf", "chown", "syslogd"]
+    {
         let link = sample.path("rootfs/bin").join(applet);
         std::os::unix::fs::symlink("busybox", link).unwrap();
     }
@@ -63,25 +70,15 @@ fn sample() -> SampleImage {
     write("rootfs/etc/passwd", "root:x:0:0:root:/root:/bin/sh\n");
     write("rootfs/etc/group", "root:x:0:\n");
     write("conf/app.conf", "mounted\n");
+    std::os::unix::fs::symlink("dev", sample.path("rootfs/devices")).unwrap();
     sample.seatrial(&["build", "app.toml", "-o", "app.tar"]);
     sample
 }
 
-/// Expectations of the service with this goss file. Over CRI, the files of packages in a folder
-/// cannot be listed, so that there are none.
-fn expectations(sample: &SampleImage, goss: &str, engine: &str) -> String {
-    let (package, start) = match is_cri(engine) {
-        true => ("absent: { installed: false }", START.to_owned()),
-        false => {
-            let folder = "/var/lib/dpkg/status.d";
-            let made = format!(
-                "mkdir -p {folder}; printf 'Package: single\\nVersion: 2\\n' >{folder}/single;"
-            );
-            ("single: { installed: true }", START.replace("mkdir -p /var/lib/dpkg;", &made))
-        }
-    };
-    std::fs::write(sample.path("tests/goss.yaml"), goss.replace("PACKAGE", package)).unwrap();
-    EXPECTATIONS.replace("$START", &start)
+/// Expectations of the service with this goss file.
+fn expectations(sample: &SampleImage, goss: &str) -> String {
+    std::fs::write(sample.path("tests/goss.yaml"), goss).unwrap();
+    EXPECTATIONS.replace("$START", START)
 }
 
 fn names_of(verdict: &Value, outcome: &str) -> Vec<String> {
@@ -96,8 +93,7 @@ fn a_goss_file_of_a_service_sees_its_container_on_each_engine() {
 
 fn sees_the_container(engine: &str) {
     let sample = sample();
-    let (output, verdict) =
-        sample.check(&expectations(&sample, GOSS, engine), &["--engine", engine]);
+    let (output, verdict) = sample.check(&expectations(&sample, GOSS), &["--engine", engine]);
     let errors = String::from_utf8_lossy(&output.stderr).into_owned();
     assert_eq!(output.status.code(), Some(0), "{errors}{verdict:#}");
     assert_eq!(case(&verdict, "service web")["outcome"], "passed");
@@ -113,13 +109,26 @@ fn sees_the_container(engine: &str) {
         .replace("filetype: pipe", "filetype: file")
         .replace("file:\n", "file:\n  /loop: { exists: true, contents: [x] }\n")
         .replace("group: root", "group: root, contents: [x]")
+        // Without the capability, root reads no files of others, and a file has none below it.
+        .replace("uid: 7 }", "contents: [secret] }\n  /made/nothing: { exists: false }")
         .replace("listening: true", "listening: false");
-    let (output, verdict) =
-        sample.check(&expectations(&sample, &wrong, engine), &["--engine", engine]);
+    let (output, verdict) = sample.check(&expectations(&sample, &wrong), &["--engine", engine]);
     assert_eq!(output.status.code(), Some(3), "{verdict:#}");
-    let failed =
-        ["file /loop", "file /made", "file /pipe", "user mate", "package made", "port tcp6:8080"];
-    assert_eq!(names_of(&verdict, "failed"), failed.map(|name| format!("service web: {name}")));
+    let failed = [
+        "file /foreign",
+        "file /loop",
+        "file /made",
+        "file /made/nothing",
+        "file /pipe",
+        "user mate",
+        "package made",
+        "port tcp6:8080",
+    ];
+    let mut names = names_of(&verdict, "failed");
+    names.sort_by_key(|name| failed.iter().position(|it| name.ends_with(it)));
+    assert_eq!(names, failed.map(|name| format!("service web: {name}")));
+    let foreign = case(&verdict, "service web: file /foreign")["mismatches"][0].clone();
+    assert!(foreign["found"].as_str().unwrap().starts_with("Permission denied"), "{foreign}");
     assert_eq!(names_of(&verdict, "error"), ["service web: file /large"]);
     let large = "it has 83886080 bytes, and files of up to 64 MiB are read";
     let problem = case(&verdict, "service web: file /large")["problem"].clone();
@@ -127,7 +136,10 @@ fn sees_the_container(engine: &str) {
 }
 
 /// A goss file without tests that need a container that keeps running.
-const FILES: &str = "file: { /made: { exists: true, contents: [made] } }\n\
+const FILES: &str = "file:\n  /made: { exists: true, contents: [made] }\n\
+                     \x20 /bin/busybox: { exists: true, gid: 0 }\n\
+                     \x20 /loop: { exists: true, contents: [x] }\n\
+                     \x20 /devices/null: { exists: false }\n\
                      group: { absent: { exists: true } }\n";
 
 #[test]
@@ -137,8 +149,8 @@ fn files_of_a_container_that_has_ended_are_checked_on_each_engine() {
 
 fn checks_the_ended_container(engine: &str) {
     let sample = sample();
-    let recipe = RECIPE.replace("echo hello", "echo made >/made; exit 3");
-    let recipe = recipe.replace("User = \"7:8\"", "User = \"0\"");
+    let recipe = RECIPE.replace("echo hello", "echo made >/made; ln -s loop /loop; exit 3");
+    let recipe = recipe.replace("User = \"7:8\"", "User = \"0:8\"");
     std::fs::write(sample.path("app.toml"), &recipe).unwrap();
     sample.seatrial(&["build", "app.toml", "-o", "app.tar"]);
     std::fs::write(sample.path("goss.yaml"), FILES).unwrap();
@@ -148,6 +160,17 @@ fn checks_the_ended_container(engine: &str) {
     // Nothing in the file says that the container keeps running.
     assert!(!outcomes(&verdict).iter().any(|(name, _)| name.starts_with("service")));
     let hint_of = |name: &str| case(&verdict, name)["hints"][0].as_str().unwrap().to_owned();
+    let owned = case(&verdict, "file /bin/busybox");
+    match engine.starts_with("podman") {
+        // It returns files with the owner of the container's processes.
+        true => assert!(owned["problem"].to_string().contains("Podman does not return"), "{owned}"),
+        false => assert_eq!(owned["outcome"], "passed", "{verdict:#}"),
+    }
+    // It is gone, which says nothing about the time before.
+    let device = case(&verdict, "file /devices/null");
+    assert!(device["problem"].to_string().contains("the container has ended"), "{device:#}");
+    // Symlinks that form a loop lead nowhere.
+    assert_eq!(case(&verdict, "file /loop")["outcome"], "failed", "{verdict:#}");
     let group = case(&verdict, "group absent");
     assert_eq!(group["outcome"], "failed", "{verdict:#}");
     match is_cri(engine) {
@@ -174,10 +197,13 @@ fn files_of_an_image_without_a_command_are_checked_in_the_image() {
     sample.seatrial(&["build", "app.toml", "-o", "app.tar"]);
     let goss = "file: { /bin/sh: { exists: true } }\ncommand: { 'true': { exit-status: 0 } }\n";
     std::fs::write(sample.path("goss.yaml"), goss).unwrap();
-    let check = ["check", "app.tar", "--expect", "goss.yaml", "--json"];
+    std::fs::write(sample.path("files.yaml"), "file: { /bin/sh: { exists: true } }\n").unwrap();
+    let check = ["check", "app.tar", "--expect", "goss.yaml", "--expect", "files.yaml", "--json"];
     let check = [&check[..], &["--engine", "docker-20.10"]].concat();
     let output = sample.seatrial(&check);
     let verdict: Value = serde_json::from_slice(&output.stdout).unwrap();
+    // As in dgoss, also if all tests of the file are about files.
+    assert_eq!(case(&verdict, "service of goss (2)")["outcome"], "failed", "{verdict:#}");
     let file = case(&verdict, "file /bin/sh");
     assert_eq!(file["outcome"], "passed", "{verdict:#}");
     let hint = file["hints"][0].as_str().unwrap();
@@ -186,4 +212,15 @@ fn files_of_an_image_without_a_command_are_checked_in_the_image() {
     assert!(hint.starts_with(expected), "{hint}");
     assert_eq!(case(&verdict, "service of goss")["outcome"], "failed");
     assert_eq!(case(&verdict, "command true")["outcome"], "skipped");
+}
+
+#[test]
+fn without_an_engine_a_goss_file_that_a_service_names_is_skipped() {
+    let sample = sample();
+    let (output, verdict) = sample.check(&expectations(&sample, GOSS), &["--no-vm"]);
+    assert_eq!(output.status.code(), Some(0), "{verdict:#}");
+    let case = case(&verdict, "service web: file /conf/app.conf");
+    assert_eq!(case["outcome"], "skipped", "{verdict:#}");
+    assert!(case["reason"].as_str().unwrap().starts_with("needs an engine"), "{case:#}");
+    assert_eq!(names_of(&verdict, "passed"), ["environment of the config"]);
 }

@@ -97,6 +97,7 @@ while :; do sleep 0.1; done"""
 [[service]]
 name = "with files"
 ready = { log = "started" }
+goss = "processes.yaml"
 [[service.file]]
 path = "/out/made"
 type = "file"
@@ -134,15 +135,24 @@ content = "made\n"
 [[service.file]]
 path = "/dev/null"
 type = "special"
+[[service.file]]
+path = "/dev/log"
+type = "special"
+[[service.file]]
+path = "/late"
+content = "late\n"
 [service.container]
 user = "0"
+network = false
 tmpfs = ["/scratch"]
 shell = """
+busybox syslogd -O /dev/null
 echo made >/scratch/made; umask 002; busybox mkdir -p /out; busybox chmod 1775 /out
 umask 027; echo made >/out/made
 busybox chown 5:6 /out/made; busybox cp -p /out/made /made; busybox ln -s ../../../made /out/link
 busybox ln -s out/link /link; busybox mkfifo /out/pipe; busybox ln -s loop /out/loop
-busybox ln -s ../../etc/debian_version /outside; echo started; exec sleep 99"""
+busybox ln -s ../../etc/debian_version /outside; echo started; (sleep 3; echo late >/late) &
+exec httpd -f -p 8000"""
 [[service]]
 name = "with settings of commands"
 ready = { log = "started" }
@@ -165,6 +175,10 @@ stdin = "given\n"
 stdout = "given\n/www\nhello\n"
 "#;
 
+/// Processes of a service without a network, which has sockets all the same.
+const PROCESSES: &str = "process: { httpd: { running: true } }\n\
+                         port: { tcp6:8000: { listening: true } }\n";
+
 #[test]
 fn containers_beside_a_service_and_settings_work_on_each_engine() {
     on_each_engine(&["containerd-1.7"], services);
@@ -185,6 +199,7 @@ fn services(engine: &str) {
     sample.seatrial(&["build", "app.toml", "-o", "app.tar"]);
     make_stores(&sample);
     let mounted = make_pod_settings(&sample);
+    std::fs::write(sample.path("processes.yaml"), PROCESSES).unwrap();
     std::fs::write(sample.path("stores.toml"), STORES).unwrap();
     let arguments =
         ["--engine", engine, "--expect", "pod_settings.toml", "--expect", "stores.toml"];
@@ -209,6 +224,8 @@ fn services(engine: &str) {
         ("service restricted as root", "failed"),
         ("service with files and signals", docker_only),
         ("service with files", "passed"),
+        ("service with files: port tcp6:8000", "passed"),
+        ("service with files: process httpd", "passed"),
         ("service with settings of commands", "passed"),
         ("service with input of commands", docker_only),
         ("loads with the expected name", "passed"),

@@ -235,6 +235,20 @@ const STATIC: &[(&str, &str, &str)] = &[
 ];
 
 #[test]
+fn symlinks_that_form_a_loop_lead_nowhere() {
+    let sample = SampleImage::new();
+    std::os::unix::fs::symlink("loop", sample.path("rootfs/www/loop")).unwrap();
+    sample.seatrial(&["build", "app.toml", "-o", "app.tar"]);
+    let file =
+        |keys: &str| sample.static_mismatches(&format!("[[file]]\npath='/www/loop'\n{keys}"));
+    assert_eq!(file("type='symlink'"), [""; 0]);
+    // As for `test -e`.
+    assert_eq!(file("follow=true\nexists=false"), [""; 0]);
+    let found = "file /www/loop: existence: expected exists, found does not exist";
+    assert_eq!(file("follow=true"), [found]);
+}
+
+#[test]
 fn owners_may_be_names_of_the_account_files_of_the_image() {
     let sample = SampleImage::new();
     let file =
@@ -259,12 +273,17 @@ fn owners_may_be_names_of_the_account_files_of_the_image() {
     let found = "file /bin/busybox: user: expected \"wbe\", found \"root\" (ID 0); /etc/passwd \
                  has no user \"wbe\"";
     assert_eq!(file("user='wbe'"), [found]);
-    let number = "[[file]]\npath='/bin/busybox'\nuser='7'\n";
-    std::fs::write(sample.path("e.toml"), number).unwrap();
-    let output = sample.seatrial(&["check", "app.tar", "--expect", "e.toml", "--no-vm"]);
-    assert_eq!(output.status.code(), Some(2), "{output:?}");
-    let error = String::from_utf8_lossy(&output.stderr);
-    assert!(error.contains("write numbers as uid"), "{error}");
+    for (key, problem) in [
+        ("user='7'", "write numbers as uid"),
+        ("group=''", "the group of file \"/bin/busybox\" is empty"),
+    ] {
+        let toml = format!("[[file]]\npath='/bin/busybox'\n{key}\n");
+        std::fs::write(sample.path("e.toml"), toml).unwrap();
+        let output = sample.seatrial(&["check", "app.tar", "--expect", "e.toml", "--no-vm"]);
+        assert_eq!(output.status.code(), Some(2), "{output:?}");
+        let error = String::from_utf8_lossy(&output.stderr);
+        assert!(error.contains(problem), "{error}");
+    }
 }
 
 #[test]

@@ -103,7 +103,7 @@ impl ImageUnderTest {
         for path in candidates.iter().filter(|path| path.starts_with('/')) {
             let target = self.target_of(path);
             let mut is_program = false;
-            self.for_each_found([(target.as_str(), false)], |_, file| {
+            self.for_each_found(target.iter().map(|path| (path.as_str(), false)), |_, file| {
                 let is_file = matches!(file.kind, MemberKind::File | MemberKind::HardLink);
                 is_program = is_file && file.mode & 0o001 != 0;
             })?;

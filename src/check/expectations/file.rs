@@ -35,9 +35,9 @@ pub struct FileExpectations {
     pub uid: Option<u64>,
     /// The numeric group ID.
     pub gid: Option<u64>,
-    /// The name of the user, in the image's `/etc/passwd`.
+    /// The name of the user, in the `/etc/passwd` of the image, or of the container of a service.
     pub user: Option<String>,
-    /// The name of the group, in the image's `/etc/group`.
+    /// The name of the group, in the `/etc/group` of the image, or of the container of a service.
     pub group: Option<String>,
     /// The size in bytes.
     pub size: Option<u64>,
@@ -75,6 +75,10 @@ impl FileExpectations {
             ("content", self.content.is_some()),
         ];
         let names = [("user", "uid", &self.user), ("group", "gid", &self.group)];
+        let is_empty = |name: &Option<String>| name.as_ref().is_some_and(String::is_empty);
+        if let Some((key, ..)) = names.into_iter().find(|(.., name)| is_empty(name)) {
+            return Some(format!("the {key} of file {path} is empty"));
+        }
         let is_id = |name: &Option<String>| {
             name.as_ref().is_some_and(|name| name.bytes().all(|byte| byte.is_ascii_digit()))
         };
@@ -97,7 +101,7 @@ pub enum FileType {
     Directory,
     /// A symlink.
     Symlink,
-    /// A device or a named pipe.
+    /// A device, a named pipe or a socket.
     Special,
 }
 

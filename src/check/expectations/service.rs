@@ -112,7 +112,7 @@ impl ServiceExpectations {
     }
 
     /// Whether the file at `path` is in a file system that is there only while the container runs.
-    pub(in crate::check) fn is_in_memory(&self, path: &str) -> bool {
+    pub(in crate::check) fn ends_with_container(&self, path: &str) -> bool {
         let is_in = |folder: &str| {
             let rest = path.trim_start_matches('/').strip_prefix(folder.trim_matches('/'));
             rest.is_some_and(|rest| rest.is_empty() || rest.starts_with('/'))

@@ -1,5 +1,7 @@
 //! Users and groups, in `/etc/passwd` and `/etc/group`.
 
+use std::collections::BTreeSet;
+
 use crate::archive::files::FileInfo;
 use crate::check::expectations::{Found, GossProperty};
 use crate::check::static_checks::file;
@@ -95,7 +97,9 @@ impl Accounts {
                         || members.split(',').any(|member| member == name)
                 };
                 let groups = self.groups()?.iter().filter(is_in);
-                Some(Found::List(groups.filter_map(|line| line.first()).cloned().collect()))
+                let names = groups.filter_map(|line| line.first()).cloned();
+                // goss sorts them, each once.
+                Some(Found::List(names.collect::<BTreeSet<_>>().into_iter().collect()))
             }
             _ => None,
         })

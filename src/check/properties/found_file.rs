@@ -12,23 +12,57 @@ use crate::check::static_checks::file;
 /// A file, and the content to which symlinks at its path lead.
 pub(in crate::check) struct FoundFile {
     pub info: FileInfo,
-    /// The path to which the symlinks lead, and the file there; or why it is not known.
-    pub target: (String, Result<Option<FileInfo>, String>),
+    pub is_socket: bool,
+    /// The size as lstat(2) returns it, or the reason why it is not known.
+    pub size: Result<u64, String>,
+    /// The reason why the owner is not known, if it is not.
+    pub no_owner: Option<&'static str>,
+    /// The path to which the symlinks lead, and the file there; or why it is not read.
+    pub target: (String, Result<Option<FileInfo>, Unread>),
+}
+
+/// The reason why a file, or a part of it, is not read.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(in crate::check) enum Unread {
+    /// The kernel refused that, as it does for goss: its tests fail then.
+    Refused(String),
+    /// Another reason, for which it is not known whether a test fails.
+    Unknown(String),
+}
+
+impl From<String> for Unread {
+    fn from(problem: String) -> Self {
+        Self::Unknown(problem)
+    }
 }
 
 impl FoundFile {
+    /// A file of an image or of a container that has ended. The size of a folder depends on its
+    /// file system.
+    pub(in crate::check) fn of_image(
+        info: FileInfo,
+        target: (String, Result<Option<FileInfo>, Unread>),
+    ) -> Self {
+        let size = match info.kind {
+            MemberKind::Symlink => Ok(info.link.len() as u64),
+            MemberKind::Directory => Err(NO_SIZE.to_owned()),
+            _ => Ok(info.size),
+        };
+        Self { info, is_socket: false, size, no_owner: None, target }
+    }
+
     /// Returns a property, or the reason why it is not known.
     pub(super) fn property(
         &self,
         property: GossProperty,
         accounts: &Accounts,
-    ) -> Result<Option<Found>, String> {
+    ) -> Result<Option<Found>, Unread> {
         let of_content: fn(&[u8]) -> String = match property {
             GossProperty::Contents => |content| String::from_utf8_lossy(content).into_owned(),
             GossProperty::Md5 => |content| hex::encode(Md5::digest(content)),
             GossProperty::Sha256 => |content| hex::encode(Sha256::digest(content)),
             GossProperty::Sha512 => |content| hex::encode(Sha512::digest(content)),
-            _ => return self.metadata(property, accounts),
+            _ => return Ok(self.metadata(property, accounts)?),
         };
         let (path, target) = &self.target;
         let target = target.as_ref().map_err(Clone::clone)?.as_ref();
@@ -43,9 +77,16 @@ impl FoundFile {
     ) -> Result<Option<Found>, String> {
         let info = &self.info;
         let text = |text: String| Some(Found::Text(text));
+        let is_owner = matches!(
+            property,
+            GossProperty::Uid | GossProperty::Gid | GossProperty::Owner | GossProperty::Group
+        );
+        if let Some(reason) = self.no_owner.filter(|_| is_owner) {
+            return Err(reason.to_owned());
+        }
         Ok(match property {
             GossProperty::Mode => text(format!("{:04o}", info.mode)),
-            GossProperty::Size => Some(Found::Number(info.size as f64)),
+            GossProperty::Size => Some(Found::Number(self.size.clone()? as f64)),
             GossProperty::Uid => Some(Found::Number(info.uid as f64)),
             GossProperty::Gid => Some(Found::Number(info.gid as f64)),
             GossProperty::Owner => accounts.user_name(info.uid)?,
@@ -53,11 +94,15 @@ impl FoundFile {
             GossProperty::LinkedTo if info.kind == MemberKind::Symlink => {
                 text(String::from_utf8_lossy(&info.link).into_owned())
             }
+            GossProperty::Filetype if self.is_socket => text("socket".to_owned()),
             GossProperty::Filetype => text(filetype(info.kind).to_owned()),
             _ => None,
         })
     }
 }
+
+/// The reason why the size of a folder is not known.
+const NO_SIZE: &str = "only a container that runs has the size of a folder";
 
 fn filetype(kind: MemberKind) -> &'static str {
     match kind {

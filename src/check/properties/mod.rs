@@ -6,7 +6,7 @@ mod found_file;
 mod packages;
 
 pub(super) use self::accounts::{ACCOUNT_FILES, AccountFiles, Accounts};
-pub(super) use self::found_file::FoundFile;
+pub(super) use self::found_file::{FoundFile, Unread};
 pub(super) use self::packages::Packages;
 use super::expectations::{Found, GossProperty, GossSubject, Matcher, PropertyExpectations};
 use super::verdict::Checks;
@@ -39,11 +39,19 @@ pub(super) fn need_packages(tests: &[&PropertyExpectations]) -> bool {
 /// Compares what was found with `expected`. `file` is the file that `expected` is about, if any.
 pub(super) fn check(
     expected: &PropertyExpectations,
-    file: Option<FoundFile>,
+    file: Result<Option<FoundFile>, Unread>,
     surroundings: &Surroundings,
 ) -> Checks {
     let mut checks = Checks::default();
     let Surroundings { accounts, packages } = surroundings;
+    let file = match file {
+        Ok(file) => file,
+        Err(unread) => {
+            let name = expected.subject.existence();
+            record_unread(&mut checks, name, &expected.exists, unread);
+            return checks;
+        }
+    };
     let exists = match &expected.subject {
         GossSubject::File(_) => Ok(file.is_some()),
         GossSubject::User(name) => accounts.has_user(name),
@@ -76,7 +84,7 @@ pub(super) fn check(
         for (property, matcher) in &expected.properties {
             match find(&expected.subject, *property, file.as_ref(), surroundings) {
                 Ok(found) => record(&mut checks, *property, matcher, found),
-                Err(problem) => checks.problem(problem),
+                Err(unread) => record_unread(&mut checks, name(*property), matcher, unread),
             }
         }
     }
@@ -89,12 +97,20 @@ fn find(
     property: GossProperty,
     file: Option<&FoundFile>,
     Surroundings { accounts, packages }: &Surroundings,
-) -> Result<Option<Found>, String> {
-    match subject {
-        GossSubject::File(_) => file.map_or(Ok(None), |file| file.property(property, accounts)),
-        GossSubject::User(name) => accounts.user_property(name, property),
-        GossSubject::Group(name) => accounts.group_id(name),
-        GossSubject::Package(name) => Ok(packages.versions(name)?.map(Found::List)),
+) -> Result<Option<Found>, Unread> {
+    Ok(match subject {
+        GossSubject::File(_) => return file.map_or(Ok(None), |it| it.property(property, accounts)),
+        GossSubject::User(name) => accounts.user_property(name, property)?,
+        GossSubject::Group(name) => accounts.group_id(name)?,
+        GossSubject::Package(name) => packages.versions(name)?.map(Found::List),
+    })
+}
+
+/// Records a property that is not known.
+fn record_unread(checks: &mut Checks, name: &str, matcher: &Matcher, unread: Unread) {
+    match unread {
+        Unread::Refused(error) => checks.record(name, matcher.in_words(), error, false),
+        Unread::Unknown(problem) => checks.problem(problem),
     }
 }
 

@@ -54,7 +54,7 @@ pub(in crate::check) fn is_prerequisite(name: &str) -> bool {
 }
 
 /// Returns all runtime checks of `expected` as skipped test cases, but for the tests of goss files
-/// that are static checks without an engine.
+/// that are static checks without an engine: those that are not named by a service.
 pub(in crate::check) fn all_skipped(
     image: &str,
     expected: &Expectations,
@@ -65,7 +65,8 @@ pub(in crate::check) fn all_skipped(
         let tests = service.tests.iter().filter(|test| !test.needs_running());
         tests.map(|test| service.test_name(test)).collect::<Vec<_>>()
     };
-    let static_tests: BTreeSet<String> = expected.service.iter().flat_map(tests).collect();
+    let of_image = expected.service.iter().filter(|service| service.is_of_gossfile());
+    let static_tests: BTreeSet<String> = of_image.flat_map(tests).collect();
     let is_skipped = |name: &String| !static_tests.contains(name);
     names(expected).into_iter().filter(is_skipped).map(skipped).collect()
 }

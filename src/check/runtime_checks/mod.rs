@@ -43,6 +43,10 @@ use crate::engine::{RunOptions, State};
 use crate::harness::{HarnessError, LoadedImage, is_name_in_snapshots};
 use crate::text::Description;
 
+/// The reason why a container is not started whose user the restricted profile does not allow.
+const NOT_RESTRICTED: &str =
+    "the container was not started: the restricted profile does not allow its user";
+
 /// The checks of a test case, and the output of its container.
 type Findings = Result<(Checks, Output), HarnessError>;
 
@@ -191,15 +195,22 @@ impl<'d> RuntimeChecks<'_, 'd> {
         }
         let (supported, _) = service::supported(expected, self.image.daemon().engine());
         let mut results = TestResults::default();
-        let findings = match expected.container.restricted_user(self.image_user) {
+        let forbidden = expected.container.restricted_user(self.image_user);
+        let is_forbidden = forbidden.is_some();
+        let findings = match forbidden {
             Some(checks) => Ok((checks, Output::default())),
-            None => service::check(image, &supported, &options, companions, &mut results).await,
+            None => {
+                let images = (image, self.image_under_test);
+                service::check(images, &supported, &options, companions, &mut results).await
+            }
         };
-        let unmade = Unmade::after(&findings);
+        let unmade = match is_forbidden {
+            true => Unmade::because(NOT_RESTRICTED),
+            false => Unmade::after(&findings),
+        };
         let id = match findings {
-            // It need not keep running, and another test case says that it did not start.
+            // It need not keep running, but an image that the engine does not start has failed.
             Ok((_, output)) if !expected.has_own_case() => output.container,
-            Err(_) if !expected.has_own_case() && unmade.is_refused => None,
             findings => {
                 let duration = begin.elapsed();
                 self.finish_beside(companions, name, findings, duration).await

@@ -9,14 +9,12 @@ use crate::text::errors::chain;
 /// The reason why tests of a goss file were not made.
 pub(super) struct Unmade {
     pub(super) reason: String,
-    /// Whether the engine refused to start the container.
-    pub(super) is_refused: bool,
 }
 
 impl Unmade {
     /// No container was started, for this reason.
     pub(super) fn because(reason: &str) -> Self {
-        Self { reason: reason.to_owned(), is_refused: false }
+        Self { reason: reason.to_owned() }
     }
 
     /// The reason why tests were not made, if there are any, after these findings about their
@@ -25,8 +23,7 @@ impl Unmade {
         match findings {
             Ok(_) => Self::because("the service did not become ready"),
             Err(HarnessError::Engine(EngineError::Start(problem))) => {
-                let reason = format!("the engine did not start the container: {problem}");
-                Self { reason, is_refused: true }
+                Self { reason: format!("the engine did not start the container: {problem}") }
             }
             Err(error) => Self::because(&chain(error)),
         }

@@ -21,10 +21,12 @@ pub(super) fn check_all(
     image: &ImageUnderTest,
     expected: &[FileExpectations],
 ) -> Result<Vec<Checks>, CheckError> {
-    let paths: Vec<String> = expected.iter().map(|file| image.path_of(file)).collect();
+    let paths: Vec<Option<String>> = expected.iter().map(|file| image.path_of(file)).collect();
     let mut of_path: BTreeMap<&str, Vec<usize>> = BTreeMap::new();
     for (index, path) in paths.iter().enumerate() {
-        of_path.entry(path).or_default().push(index);
+        if let Some(path) = path {
+            of_path.entry(path).or_default().push(index);
+        }
     }
     let owners = owner_names(image, expected)?;
     let mut checks: Vec<Option<Checks>> = expected.iter().map(|_| None).collect();
@@ -52,7 +54,7 @@ fn owner_names(
     let mut owners = OwnerNames::default();
     let read = |path: &'static str, names: &mut Names| {
         let target = image.target_of(path);
-        image.for_each_found([(target.as_str(), true)], |_, found| {
+        image.for_each_found(target.iter().map(|path| (path.as_str(), true)), |_, found| {
             names.read(content(path, found));
         })
     };
@@ -125,7 +127,7 @@ pub(in crate::check) fn check(
     checks
 }
 
-fn needs_content(expected: &FileExpectations) -> bool {
+pub(in crate::check) fn needs_content(expected: &FileExpectations) -> bool {
     expected.exists != Some(false) && (expected.sha256.is_some() || expected.content.is_some())
 }
 

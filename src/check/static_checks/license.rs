@@ -25,19 +25,19 @@ pub(super) fn check(
     if expected.debian {
         names.extend(debian_files(image));
     }
-    let paths: Vec<String> = names.iter().map(|name| image.target_of(name)).collect();
+    let paths: Vec<Option<String>> = names.iter().map(|name| image.target_of(name)).collect();
     let mut checks = Checks::default();
     if expected.debian && image.tree.get(DEBIAN_FOLDER.as_bytes()).is_none() {
         let folder = format!("/{DEBIAN_FOLDER}");
         checks.record(&folder, "exists", "does not exist", false);
     }
     let mut found = BTreeMap::new();
-    let wanted: BTreeSet<&str> = paths.iter().map(String::as_str).collect();
+    let wanted: BTreeSet<&str> = paths.iter().flatten().map(String::as_str).collect();
     image.for_each_found(wanted.into_iter().map(|path| (path, true)), |path, file| {
         found.insert(path, file::content(path, file).map(|content| content.map(denied_words)));
     })?;
     for (name, path) in names.iter().zip(&paths) {
-        match found.get(path.as_str()) {
+        match path.as_deref().and_then(|path| found.get(path)) {
             Some(Ok(Some(denied))) => record(name, denied, &mut checks),
             Some(Err(problem)) => checks.problem(problem.clone()),
             Some(Ok(None)) | None => checks.record(name, "a license file", "nothing", false),

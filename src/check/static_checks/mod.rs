@@ -8,14 +8,15 @@ mod license;
 
 use std::path::Path;
 
+use rustix::io::Errno;
+
 use super::CheckError;
 use super::expectations::{Expectations, FileExpectations, ImageExpectations};
 use super::image::ImageUnderTest;
 use super::verdict::TestCase;
-use crate::archive::entry::{join, name_of, parent_of};
+use crate::archive::entry::{name_of, parent_of};
 use crate::archive::files::{self, FileInfo};
-use crate::archive::resolve::resolve;
-use crate::archive::tree::Node;
+use crate::archive::resolve::{ResolveError, resolve, target};
 
 /// The name of the test case about the image's config.
 const CONFIG: &str = "config";
@@ -101,32 +102,41 @@ impl ImageUnderTest {
     }
 
     /// The path of an expected file, with a symlink at the path itself replaced by its target if
-    /// that is asked for.
-    pub(in crate::check) fn path_of(&self, file: &FileExpectations) -> String {
+    /// that is asked for; `None` if symlinks form a loop.
+    pub(in crate::check) fn path_of(&self, file: &FileExpectations) -> Option<String> {
         match file.follow {
             true => self.target_of(&file.path),
-            false => file.path.clone(),
+            false => Some(file.path.clone()),
         }
     }
 
-    /// The path to which symlinks at `path` lead; `path` itself if they lead nowhere.
-    pub(in crate::check) fn target_of(&self, path: &str) -> String {
-        let mut path = path.to_owned();
-        // As many symlinks as Linux follows.
-        for _ in 0..40 {
-            let parent = parent_of(path.trim_end_matches('/').as_bytes());
-            let node = |path: &[u8]| self.tree.get(path);
-            let Ok(folder) = resolve(parent, node) else { return path };
-            let name = name_of(path.trim_end_matches('/').as_bytes());
-            let Some(Node::Symlink(target)) = self.tree.get(&join(&folder, name)) else {
-                return path;
-            };
-            let target = String::from_utf8_lossy(target);
-            path = match target.starts_with('/') {
-                true => target.into_owned(),
-                false => format!("/{}/{target}", String::from_utf8_lossy(&folder)),
-            };
+    /// The path to which symlinks at `path` and in its folders lead; `None` if they form a loop.
+    pub(in crate::check) fn target_of(&self, path: &str) -> Option<String> {
+        self.walk(path.as_bytes())
+    }
+
+    /// The path of the file at `path` with the symlinks in its folders resolved, whatever is at the
+    /// path itself; `None` if they form a loop.
+    pub(in crate::check) fn folder_resolved(&self, path: &str) -> Option<String> {
+        let path = path.trim_end_matches('/').as_bytes();
+        let folder = self.walk(parent_of(path))?;
+        Some(format!("{folder}/{}", String::from_utf8_lossy(name_of(path))))
+    }
+
+    fn walk(&self, path: &[u8]) -> Option<String> {
+        let resolved = target(path, &self.tree).ok()?;
+        Some(format!("/{}", String::from_utf8_lossy(&resolved)))
+    }
+
+    /// Why the kernel refuses to look for a file at `path`, if it does: there is a file in place of
+    /// a folder, or symlinks form a loop.
+    pub(in crate::check) fn refusal_of(&self, path: &str) -> Option<Errno> {
+        let folder = parent_of(path.trim_end_matches('/').as_bytes());
+        match resolve(folder, |path| self.tree.get(path)) {
+            Ok(_) => None,
+            Err(ResolveError::Loop(_)) => Some(Errno::LOOP),
+            Err(ResolveError::TooLong(_)) => Some(Errno::NAMETOOLONG),
+            Err(ResolveError::File(..)) => Some(Errno::NOTDIR),
         }
-        path
     }
 }

@@ -1,30 +1,32 @@
-//! The answers of the programs in the guest: files of containers, and errors.
+//! The answers of the program in the guest that reads files of containers.
 
-use std::io;
-use std::path::Path;
 use std::str::FromStr;
 
 use rustix::fs::{FileType, major, minor};
 use rustix::io::Errno;
-use tar::{Builder, EntryType, Header};
 
-/// The size of the two empty blocks at the end of a tar.
-const END_SIZE: usize = 1024;
-
-/// The answer of a program.
-#[derive(Debug, PartialEq)]
-pub(super) enum Answer {
-    /// It was done.
-    Done,
-    /// A system call failed with this error.
-    Failed(Errno),
-    /// The container has no process.
-    Ended,
-}
+use crate::archive::files::FileInfo;
+use crate::archive::tar::{MemberKind, SpecialKind};
 
 /// A file of a container.
+#[derive(Clone, Debug)]
+pub(crate) struct ContainerFile {
+    /// The file. Sockets have the kind of named pipes.
+    pub info: FileInfo,
+    /// The names in a folder, if they were asked for as its content.
+    pub names: Vec<String>,
+    pub is_socket: bool,
+    /// The size that stat(2) returns; `None` if the engine has returned the file.
+    pub stat_size: Option<u64>,
+    /// Whether the owner is known: Podman returns another one when a container has ended.
+    pub has_owner: bool,
+    /// The error with which the content could not be read.
+    pub content_error: Option<Errno>,
+}
+
+/// The description of a file, with a part of its content.
 #[derive(Clone, Debug, PartialEq)]
-pub(super) struct File {
+pub(super) struct Part {
     device: u64,
     inode: u64,
     mode: u32,
@@ -34,20 +36,53 @@ pub(super) struct File {
     special: u64,
     size: u64,
     mtime: i64,
+    /// The error with which the content could not be read; 0 without one.
+    error: i32,
+    /// Whether the file ends after this part.
+    pub(super) is_last: bool,
     /// The target of a symlink.
     target: Vec<u8>,
-    /// The content of a regular file that is not too large, as far as it has been read.
+    /// The content of a regular file that is not too large, as far as it has been read; the names
+    /// in a folder, each ended by a zero byte.
     pub(super) content: Vec<u8>,
 }
 
+/// The answer to a request.
+#[derive(Debug, PartialEq)]
+pub(super) enum Answer {
+    /// The file was found.
+    Found(Part),
+    /// A system call failed with this error.
+    Failed(Errno),
+    /// The answers before have taken all space.
+    Later,
+}
+
 impl Answer {
-    /// Parses the output of a program; `None` if it is incomplete.
-    pub(super) fn of(output: &[u8]) -> Option<Self> {
-        match output.strip_prefix(b"error ") {
-            Some(number) => number_of(number).map(Errno::from_raw_os_error).map(Self::Failed),
-            None if output == b"ended" => Some(Self::Ended),
-            None => (output == b"written" || output.starts_with(b"found ")).then_some(Self::Done),
+    /// Parses the first answer of `output`, and returns what follows it; `None` if it is
+    /// incomplete.
+    fn parse(output: &[u8]) -> Option<(Self, &[u8])> {
+        let end = output.iter().position(|byte| *byte == b'\n')?;
+        let (line, rest) = (&output[..end], &output[end + 1..]);
+        if line == b"later" {
+            return Some((Self::Later, rest));
         }
+        if let Some(number) = line.strip_prefix(b"error ") {
+            return Some((Self::Failed(Errno::from_raw_os_error(number_of(number)?)), rest));
+        }
+        let (part, rest) = Part::parse(line.strip_prefix(b"found ")?, rest)?;
+        Some((Self::Found(part), rest))
+    }
+
+    /// Parses all answers of `output`; `None` if one is incomplete.
+    pub(super) fn parse_all(mut output: &[u8]) -> Option<Vec<Self>> {
+        let mut answers = Vec::new();
+        while !output.is_empty() {
+            let (answer, rest) = Self::parse(output)?;
+            answers.push(answer);
+            output = rest;
+        }
+        Some(answers)
     }
 }
 
@@ -55,13 +90,11 @@ fn number_of<T: FromStr>(digits: &[u8]) -> Option<T> {
     std::str::from_utf8(digits).ok()?.parse().ok()
 }
 
-impl File {
-    /// Parses the description of a file, with a part of its content; `None` if it is incomplete.
-    pub(super) fn parse(output: &[u8]) -> Option<Self> {
-        let end = output.iter().position(|byte| *byte == b'\n')?;
-        let (line, rest) = (output[..end].strip_prefix(b"found ")?, &output[end + 1..]);
+impl Part {
+    /// Parses the numbers of a file, whose target and content are at the beginning of `rest`.
+    fn parse<'r>(line: &[u8], rest: &'r [u8]) -> Option<(Self, &'r [u8])> {
         let mut numbers = line.split(|byte| *byte == b' ');
-        let file = Self {
+        let mut part = Self {
             device: number_of(numbers.next()?)?,
             inode: number_of(numbers.next()?)?,
             mode: number_of(numbers.next()?)?,
@@ -70,182 +103,186 @@ impl File {
             special: number_of(numbers.next()?)?,
             size: number_of(numbers.next()?)?,
             mtime: number_of(numbers.next()?)?,
+            error: number_of(numbers.next()?)?,
+            is_last: number_of::<u8>(numbers.next()?)? == 1,
             target: Vec::new(),
             content: Vec::new(),
         };
-        let (target, content) = rest.split_at_checked(number_of(numbers.next()?)?)?;
-        Some(Self { target: target.to_owned(), content: content.to_owned(), ..file })
+        let length = number_of(numbers.next()?)?;
+        let (target, rest) = rest.split_at_checked(number_of(numbers.next()?)?)?;
+        let (content, rest) = rest.split_at_checked(length)?;
+        (part.target, part.content) = (target.to_owned(), content.to_owned());
+        Some((part, rest))
     }
 
-    /// Returns the file with the content of the next `part`; `None` if that is of another file.
-    pub(super) fn followed_by(mut self, part: Self) -> Option<Self> {
-        if (self.device, self.inode) != (part.device, part.inode) {
+    /// Returns the file with the content of the `next` part as well; `None` if that is of another
+    /// file.
+    pub(super) fn joined(mut self, next: Self) -> Option<Self> {
+        if (self.device, self.inode) != (next.device, next.inode) {
             return None;
         }
-        self.content.extend_from_slice(&part.content);
-        Some(Self { content: self.content, ..part })
+        self.content.extend_from_slice(&next.content);
+        Some(Self { content: self.content, ..next })
     }
 
-    /// Returns a tar of the file at `path`. If its content is larger than `content_max`, the tar
-    /// ends after the header.
-    pub(super) fn archive(&self, path: &str, content_max: usize) -> io::Result<Vec<u8>> {
-        let mut header = self.header()?;
+    /// The file, with its content if that was read and has at most `content_max` bytes.
+    pub(super) fn into_file(self, content_max: Option<usize>) -> ContainerFile {
+        let is_regular = FileType::from_raw_mode(self.mode) == FileType::RegularFile;
+        let content_error = (self.error != 0).then(|| Errno::from_raw_os_error(self.error));
         // A file may grow or shrink while it is read, and the kernel's own are said to be empty.
         let read = self.content.len() as u64;
-        let is_whole = read.max(self.size) <= content_max as u64;
-        header.set_size(match header.entry_type().is_file() {
+        let is_whole = content_max
+            .is_some_and(|max| read.max(self.size) <= max as u64 && content_error.is_none());
+        let size = match is_regular {
             true if is_whole => read,
             true => read.max(self.size),
             false => 0,
-        });
-        let content = if is_whole { self.content.as_slice() } else { &[] };
-        let mut archive = Builder::new(Vec::new());
-        append_target(&mut archive, &mut header, &self.target)?;
-        let name = Path::new(path).file_name().unwrap_or("root".as_ref());
-        archive.append_data(&mut header, name, content)?;
-        let mut archive = archive.into_inner()?;
-        if !is_whole {
-            archive.truncate(archive.len() - END_SIZE);
-        }
-        Ok(archive)
+        };
+        let names = match is_regular {
+            true => Vec::new(),
+            false => names(&self.content),
+        };
+        let info = FileInfo {
+            kind: self.kind(),
+            mode: self.mode & 0o7777,
+            uid: self.uid,
+            gid: self.gid,
+            size,
+            mtime: self.mtime,
+            xattrs: Default::default(),
+            content: (is_whole && is_regular).then_some(self.content),
+            link: self.target,
+        };
+        let is_socket = FileType::from_raw_mode(self.mode) == FileType::Socket;
+        let stat_size = Some(self.size);
+        ContainerFile { info, names, is_socket, stat_size, has_owner: true, content_error }
     }
 
-    fn header(&self) -> io::Result<Header> {
-        let mut header = Header::new_gnu();
-        header.set_entry_type(match FileType::from_raw_mode(self.mode) {
-            FileType::RegularFile => EntryType::Regular,
-            FileType::Directory => EntryType::Directory,
-            FileType::Symlink => EntryType::Symlink,
-            FileType::Fifo => EntryType::Fifo,
-            FileType::CharacterDevice => EntryType::Char,
-            FileType::BlockDevice => EntryType::Block,
-            FileType::Socket => return Err(io::Error::other("it is a socket")),
-            FileType::Unknown => return Err(io::Error::other("its type is unknown")),
-        });
-        header.set_mode(self.mode & 0o7777);
-        header.set_uid(self.uid);
-        header.set_gid(self.gid);
-        // Negative before 1970.
-        header.set_mtime(self.mtime.cast_unsigned());
-        header.set_device_major(major(self.special))?;
-        header.set_device_minor(minor(self.special))?;
-        Ok(header)
+    fn kind(&self) -> MemberKind {
+        let (major, minor) = (major(self.special), minor(self.special));
+        MemberKind::Special(match FileType::from_raw_mode(self.mode) {
+            FileType::Directory => return MemberKind::Directory,
+            FileType::Symlink => return MemberKind::Symlink,
+            FileType::CharacterDevice => SpecialKind::CharDevice(major, minor),
+            FileType::BlockDevice => SpecialKind::BlockDevice(major, minor),
+            FileType::Fifo | FileType::Socket => SpecialKind::Fifo,
+            FileType::RegularFile | FileType::Unknown => return MemberKind::File,
+        })
     }
 }
 
-/// Sets the target of a symlink byte for byte; one that is too long has a member of its own.
-fn append_target(
-    archive: &mut Builder<Vec<u8>>,
-    header: &mut Header,
-    target: &[u8],
-) -> io::Result<()> {
-    if header.set_link_name_literal(target).is_ok() {
-        return Ok(());
-    }
-    let mut long = Header::new_gnu();
-    long.set_entry_type(EntryType::GNULongLink);
-    long.set_size(target.len() as u64 + 1);
-    archive.append_data(&mut long, "././@LongLink", &[target, &[0]].concat()[..])
+/// Splits names that end with zero bytes.
+fn names(content: &[u8]) -> Vec<String> {
+    let names = content.split(|byte| *byte == 0).filter(|name| !name.is_empty());
+    names.map(|name| String::from_utf8_lossy(name).into_owned()).collect()
 }
 
 #[cfg(test)]
 mod tests {
-    use std::io::Read;
-
     use super::*;
 
     /// The mode of a regular file.
     const REGULAR: u32 = 0o100_640;
 
     /// A file as the program prints it.
-    fn file(mode: u32, size: u64, target: &[u8], content: &[u8]) -> File {
-        let line = format!("found 44 7 {mode} 5 4000000 2065 {size} -9 {}\n", target.len());
+    fn part(mode: u32, size: u64, target: &[u8], content: &[u8]) -> Part {
+        let (length, target_length) = (content.len(), target.len());
+        let line =
+            format!("found 44 7 {mode} 5 4000000 2065 {size} -9 0 1 {length} {target_length}\n");
         let output = [line.as_bytes(), target, content].concat();
-        assert_eq!(Answer::of(&output), Some(Answer::Done));
-        File::parse(&output).unwrap()
+        match Answer::parse(&output) {
+            Some((Answer::Found(part), b"")) => part,
+            answer => panic!("{answer:?}"),
+        }
+    }
+
+    fn file(mode: u32, size: u64, target: &[u8], content: &[u8]) -> ContainerFile {
+        part(mode, size, target, content).into_file(Some(5))
     }
 
     #[test]
-    fn a_file_is_archived_with_its_metadata() {
-        let archive = file(REGULAR, 5, b"", b"a\n\xffb\n").archive("/x/-- a\nb", 5).unwrap();
-        let mut archive = tar::Archive::new(&archive[..]);
-        let mut entries = archive.entries().unwrap();
-        let mut entry = entries.next().unwrap().unwrap();
-        let header = entry.header().clone();
-        assert_eq!((header.mode().unwrap(), header.uid().unwrap()), (0o640, 5));
-        assert_eq!(header.gid().unwrap(), 4_000_000);
-        assert_eq!(header.mtime().unwrap().cast_signed(), -9);
-        assert_eq!(&*entry.path_bytes(), b"-- a\nb");
-        let mut content = Vec::new();
-        entry.read_to_end(&mut content).unwrap();
-        assert_eq!(content, b"a\n\xffb\n");
-        assert!(entries.next().is_none());
+    fn a_file_has_its_metadata_and_content() {
+        let file = file(REGULAR, 5, b"", b"a\n\xffb\n");
+        let FileInfo { kind, mode, uid, gid, size, mtime, content, .. } = file.info;
+        assert_eq!((kind, mode, uid, gid), (MemberKind::File, 0o640, 5, 4_000_000));
+        assert_eq!((size, mtime, content.unwrap()), (5, -9, b"a\n\xffb\n".to_vec()));
+        assert_eq!((file.stat_size, file.is_socket, file.has_owner), (Some(5), false, true));
     }
 
     #[test]
     fn a_target_stays_as_it_is() {
         let long = [&b"./a//\xff"[..], &[b'l'; 3000], b"/"].concat();
         for target in [&b"../x/./\xff\n"[..], &long] {
-            for name in ["/", "/..", "/a/name", &"n".repeat(255)] {
-                let archive = file(0o120_777, 9, target, b"").archive(name, 0).unwrap();
-                let mut archive = tar::Archive::new(&archive[..]);
-                let entry = archive.entries().unwrap().next().unwrap().unwrap();
-                assert_eq!(entry.header().entry_type(), EntryType::Symlink);
-                assert_eq!((&*entry.link_name_bytes().unwrap(), entry.size()), (target, 0));
-            }
+            let found = file(0o120_777, target.len() as u64, target, b"");
+            assert_eq!((found.info.kind, &*found.info.link), (MemberKind::Symlink, target));
+            // As stat(2) has it.
+            assert_eq!(found.stat_size, Some(target.len() as u64));
+            assert_eq!(found.info.content, None);
         }
     }
 
     #[test]
-    fn devices_have_their_numbers_and_sockets_cannot_be_archived() {
+    fn devices_have_their_numbers_and_sockets_are_known() {
         // 8:17, as stat(2) numbers it.
-        let archive = file(0o060_660, 0, b"", b"").archive("/dev/sdb1", 0).unwrap();
-        let mut archive = tar::Archive::new(&archive[..]);
-        let header = archive.entries().unwrap().next().unwrap().unwrap().header().clone();
-        assert_eq!(header.entry_type(), EntryType::Block);
-        assert_eq!(header.device_major().unwrap(), Some(8));
-        assert_eq!(header.device_minor().unwrap(), Some(17));
-        let error = file(0o140_777, 0, b"", b"").archive("/run/s", 9).unwrap_err();
-        assert_eq!(error.to_string(), "it is a socket");
+        let device = file(0o060_660, 0, b"", b"");
+        assert_eq!(device.info.kind, MemberKind::Special(SpecialKind::BlockDevice(8, 17)));
+        assert!(!file(0o010_600, 0, b"", b"").is_socket);
+        let socket = file(0o140_755, 0, b"", b"");
+        assert!(socket.is_socket && matches!(socket.info.kind, MemberKind::Special(_)));
+        assert_eq!(socket.info.mode, 0o755);
     }
 
     #[test]
-    fn of_a_file_that_is_too_large_the_header_is_left() {
+    fn a_file_that_is_too_large_has_no_content() {
         for (size, content) in [(6, &b""[..]), (2, b"123456")] {
-            let archive = file(REGULAR, size, b"", content).archive("/x", 5).unwrap();
-            let mut archive = tar::Archive::new(&archive[..]);
-            let mut entry = archive.entries().unwrap().next().unwrap().unwrap();
-            assert_eq!(entry.size(), 6);
-            assert_eq!(entry.read_to_end(&mut Vec::new()).unwrap(), 0);
+            let file = file(REGULAR, size, b"", content);
+            assert_eq!((file.info.size, file.info.content), (6, None));
         }
         // Files in /proc, and one that was cut while it was read.
         for size in [0, 5] {
-            let archive = file(REGULAR, size, b"", b"1\n").archive("/x", 5).unwrap();
-            let mut archive = tar::Archive::new(&archive[..]);
-            assert_eq!(archive.entries().unwrap().next().unwrap().unwrap().size(), 2);
+            let file = file(REGULAR, size, b"", b"1\n");
+            assert_eq!((file.info.size, file.info.content.unwrap().len()), (2, 2));
+            assert_eq!(file.stat_size, Some(size));
         }
+        let unread = part(REGULAR, 3, b"", b"").into_file(None);
+        assert_eq!((unread.info.size, unread.info.content), (3, None));
     }
 
     #[test]
     fn parts_of_one_file_are_joined() {
-        let begin = file(REGULAR, 6, b"", b"abc");
-        let end = file(REGULAR, 7, b"", b"defg");
-        let other = File { inode: 8, ..end.clone() };
-        let whole = file(REGULAR, 7, b"", b"abcdefg");
-        assert_eq!(begin.clone().followed_by(end), Some(whole));
-        assert_eq!(begin.followed_by(other), None);
+        let begin = part(REGULAR, 6, b"", b"abc");
+        let end = part(REGULAR, 7, b"", b"defg");
+        let other = Part { inode: 8, ..end.clone() };
+        let whole = part(REGULAR, 7, b"", b"abcdefg");
+        assert_eq!(begin.clone().joined(end), Some(whole));
+        assert_eq!(begin.joined(other), None);
     }
 
     #[test]
-    fn an_incomplete_answer_is_no_answer() {
-        assert_eq!(Answer::of(b"ended"), Some(Answer::Ended));
-        assert_eq!(Answer::of(b"written"), Some(Answer::Done));
-        assert_eq!(Answer::of(b"error 40"), Some(Answer::Failed(Errno::LOOP)));
-        for answer in [&b""[..], b"error ", b"end", b"writ"] {
-            assert_eq!(Answer::of(answer), None);
-        }
-        for answer in [&b"found 1 2\n"[..], b"found 1 2 3 4 5 6 7 8 3\nab"] {
-            assert_eq!(File::parse(answer), None);
+    fn each_request_has_an_answer_and_incomplete_ones_are_none() {
+        // A file that its reader must not open: EACCES of its content alone.
+        let output = b"error 40\nfound 1 2 33152 0 0 0 7 9 13 1 0 0\n\
+                       found 1 3 16877 0 0 0 40 9 0 1 4 0\na\0b\0later\n";
+        let answers = Answer::parse_all(output).unwrap();
+        assert_eq!(answers.len(), 4);
+        assert_eq!(answers[0], Answer::Failed(Errno::LOOP));
+        let files: Vec<ContainerFile> = answers
+            .into_iter()
+            .filter_map(|answer| match answer {
+                Answer::Found(part) => Some(part.into_file(Some(9))),
+                _ => None,
+            })
+            .collect();
+        assert_eq!((files[0].content_error, &files[0].info.content), (Some(Errno::ACCESS), &None));
+        assert_eq!(
+            (&*files[1].names, &files[1].info.content),
+            (&["a", "b"].map(str::to_owned)[..], &None)
+        );
+        assert_eq!(Answer::parse_all(b"").unwrap(), []);
+        for end in 1..output.len() - 1 {
+            // The only complete beginnings end with an answer.
+            let is_whole = [9, 45, 81].contains(&end) || output[..end].ends_with(b"a\0b\0");
+            assert_eq!(Answer::parse_all(&output[..end]).is_some(), is_whole, "{end}");
         }
     }
 }

@@ -1,113 +1,147 @@
 //! Files in the running container of a service.
 
-use std::io::Read;
-
-use tar::EntryType;
+use tokio::time::sleep;
 
 use super::Service;
-use crate::archive::files::{CONTENT_MAX, FileInfo};
-use crate::archive::tar::{MemberKind, SpecialKind};
+use super::container_files::{FILES_MAX, Found, NO_OWNER, Wanted, account_file_at};
+use super::intervals::FILES_TIMEOUT;
 use crate::check::expectations::FileExpectations;
-use crate::check::owner_names::{GROUPS, OwnerNames, USERS};
+use crate::check::owner_names::{GROUPS, Names, OwnerNames, USERS};
 use crate::check::static_checks::file;
-use crate::engine::EngineError;
-use crate::harness::HarnessError;
-use crate::harness::container_files::CopyOut;
+use crate::check::verdict::Checks;
+use crate::harness::container_files::ContainerFile;
+use crate::harness::{HarnessError, POLL_INTERVAL};
 
-/// The most bytes of a file with its header.
-pub(super) const ARCHIVE_MAX: usize = CONTENT_MAX as usize + (1 << 20);
 /// The advice for a large file, which is only in this container.
 const IN_EXEC: &str = "; a command in exec of the service, such as sha256sum, can check it";
 
+/// An expected file, and its checks so far.
+struct Pending<'e> {
+    expected: &'e FileExpectations,
+    checks: Checks,
+    is_met: bool,
+}
+
 impl Service<'_> {
-    pub(super) async fn check_file(
-        &mut self,
-        expected: &FileExpectations,
-    ) -> Result<(), HarnessError> {
-        let subject = format!("file {}", expected.name.as_ref().unwrap_or(&expected.path));
-        let (found, owners) = match self.file_and_owners(expected).await {
-            // A service that ends too early fails for that.
-            Err(error) if error.is_unsupported() => {
-                self.checks.problem(format!("failed to check {subject}: {error}"));
-                return Ok(());
+    /// Compares the files of the container with the expected ones, and those that are not as
+    /// expected again until the time is over: a service may write them after it has answered.
+    pub(super) async fn check_files(&mut self) -> Result<(), HarnessError> {
+        let expected = self.expected;
+        let pending = |expected| Pending { expected, checks: Checks::default(), is_met: false };
+        let mut all: Vec<Pending<'_>> = expected.file.iter().map(pending).collect();
+        let clock = self.image.daemon().vm().clock().clone();
+        let deadline = clock.now() + FILES_TIMEOUT;
+        while !all.is_empty() {
+            // A file has all of the time, however long it takes to read the others.
+            let is_last = clock.now() >= deadline || !self.container.state().await?.running;
+            self.compare(&mut all).await?;
+            if is_last || all.iter().all(|file| file.is_met) {
+                break;
             }
-            found => found?,
-        };
-        let checks = file::check(expected, found.as_ref(), &owners, IN_EXEC);
-        self.checks.append(&subject, checks);
+            self.end.or(sleep(POLL_INTERVAL)).await;
+        }
+        for Pending { expected, checks, .. } in all {
+            self.checks.append(&subject(expected), checks);
+        }
         Ok(())
     }
 
-    /// Reads the file, and the account files of the container that `expected` needs.
-    async fn file_and_owners(
-        &self,
-        expected: &FileExpectations,
-    ) -> Result<(Option<FileInfo>, OwnerNames), HarnessError> {
-        let found = self.file(&expected.path, expected.follow).await?;
-        let mut owners = OwnerNames::default();
-        if expected.user.is_some()
-            && let Some(found) = self.file(USERS, true).await?
-        {
-            owners.users.read(file::content(USERS, &found));
+    /// Compares those files that are not yet as expected.
+    async fn compare(&self, all: &mut [Pending<'_>]) -> Result<(), HarnessError> {
+        let mut unmet: Vec<_> = all.iter_mut().filter(|file| !file.is_met).collect();
+        for pending in unmet.chunks_mut(FILES_MAX) {
+            let mut wanted: Vec<_> = pending.iter().map(|it| wanted_by(it.expected)).collect();
+            let has = |is_needed: fn(&FileExpectations) -> bool| {
+                pending.iter().any(|it| is_needed(it.expected))
+            };
+            let of_users = has(|file| file.user.is_some()).then(|| account_file_at(USERS));
+            let of_groups = has(|file| file.group.is_some()).then(|| account_file_at(GROUPS));
+            wanted.extend(of_users.iter().chain(&of_groups));
+            let mut found = match self.read(&wanted, None).await {
+                // A service that ends too early fails for that.
+                Err(error) if error.is_unsupported() => {
+                    pending.iter_mut().for_each(|it| it.set_problem(&error.to_string()));
+                    continue;
+                }
+                found => found?,
+            };
+            let mut owners = OwnerNames::default();
+            // The last ones of the list.
+            if let Some(file) = of_groups.and_then(|_| found.pop()) {
+                self.read_names(&mut owners.groups, GROUPS, file).await?;
+            }
+            if let Some(file) = of_users.and_then(|_| found.pop()) {
+                self.read_names(&mut owners.users, USERS, file).await?;
+            }
+            for (pending, found) in pending.iter_mut().zip(found) {
+                let wanted = wanted_by(pending.expected);
+                pending.compare(self.with_content(wanted, found, None).await?, &owners);
+            }
         }
-        if expected.group.is_some()
-            && let Some(found) = self.file(GROUPS, true).await?
-        {
-            owners.groups.read(file::content(GROUPS, &found));
-        }
-        Ok((found, owners))
+        Ok(())
     }
 
-    /// Returns a tar of at most `limit` bytes with the file at `path`, if it exists. Below mounts
-    /// that end with the container, it cannot be read when that has ended.
-    pub(super) async fn copy_out(
+    async fn read_names(
         &self,
+        names: &mut Names,
         path: &str,
-        follow: bool,
-        limit: usize,
-    ) -> Result<Option<Vec<u8>>, HarnessError> {
-        let in_memory = self.expected.is_in_memory(path);
-        let (daemon, container) = (self.image.daemon(), self.container);
-        CopyOut { daemon, container, path, follow, limit, in_memory }.archive().await
-    }
-
-    async fn file(&self, path: &str, follow: bool) -> Result<Option<FileInfo>, HarnessError> {
-        let Some(archive) = self.copy_out(path, follow, ARCHIVE_MAX).await? else {
-            return Ok(None);
-        };
-        let file = first_entry(&archive).map_err(|error| {
-            EngineError::Unexpected(format!("failed to read {path} of the container: {error}"))
-        })?;
-        Ok(Some(file))
+        found: Found,
+    ) -> Result<(), HarnessError> {
+        match self.with_content(account_file_at(path), found, None).await? {
+            Ok(found) => names.read(file::content(path, &found.info)),
+            Err(error) if error.is_absent() => {}
+            Err(error) => names.read(Err(format!("failed to read {path}: {error}"))),
+        }
+        Ok(())
     }
 }
 
-/// Reads the first entry of a tar, which may be cut: then it has no content.
-pub(super) fn first_entry(archive: &[u8]) -> std::io::Result<FileInfo> {
-    let mut archive = tar::Archive::new(archive);
-    let mut entry = archive.entries()?.next().ok_or(std::io::ErrorKind::UnexpectedEof)??;
-    let header = entry.header();
-    let number = |number: Option<u32>| number.unwrap_or_default();
-    let (major, minor) = (number(header.device_major()?), number(header.device_minor()?));
-    let kind = match header.entry_type() {
-        EntryType::Directory => MemberKind::Directory,
-        EntryType::Symlink => MemberKind::Symlink,
-        EntryType::Fifo => MemberKind::Special(SpecialKind::Fifo),
-        EntryType::Char => MemberKind::Special(SpecialKind::CharDevice(major, minor)),
-        EntryType::Block => MemberKind::Special(SpecialKind::BlockDevice(major, minor)),
-        _ => MemberKind::File,
-    };
-    let (mode, mtime) = (header.mode()? & 0o7777, header.mtime()?.cast_signed());
-    let (uid, gid, size) = (header.uid()?, header.gid()?, entry.size());
-    let link = entry.link_name_bytes().map(|link| link.into_owned()).unwrap_or_default();
-    let content = match kind {
-        MemberKind::File if size <= CONTENT_MAX => {
-            let mut content = Vec::new();
-            entry.read_to_end(&mut content)?;
-            Some(content).filter(|content| content.len() as u64 == size)
-        }
-        _ => None,
-    };
-    let xattrs = Default::default();
-    Ok(FileInfo { kind, mode, uid, gid, size, mtime, xattrs, link, content })
+fn subject(expected: &FileExpectations) -> String {
+    format!("file {}", expected.name.as_ref().unwrap_or(&expected.path))
+}
+
+fn wanted_by(expected: &FileExpectations) -> Wanted<'_> {
+    let needs_content = file::needs_content(expected);
+    Wanted { path: &expected.path, follow: expected.follow, needs_content }
+}
+
+impl Pending<'_> {
+    fn compare(&mut self, found: Found, owners: &OwnerNames) {
+        let found = match found {
+            Ok(found) => Some(found),
+            Err(error) if error.is_absent() => None,
+            Err(error) => return self.set_problem(&error.to_string()),
+        };
+        let mut expected = self.expected.clone();
+        let problems = found.iter().flat_map(|found| without_unknown(&mut expected, found));
+        let problems: Vec<String> = problems.collect();
+        let found = found.as_ref().map(|found| &found.info);
+        self.checks = file::check(&expected, found, owners, IN_EXEC);
+        self.is_met = self.checks.mismatches().is_empty() && problems.is_empty();
+        let subject = subject(self.expected);
+        let problem = |problem| format!("failed to check {subject}: {problem}");
+        problems.into_iter().map(problem).for_each(|problem| self.checks.problem(problem));
+    }
+
+    fn set_problem(&mut self, problem: &str) {
+        self.checks = Checks::default();
+        let subject = subject(self.expected);
+        self.checks.problem(format!("failed to check {subject}: {problem}"));
+    }
+}
+
+/// Removes what cannot be compared with the file that was found, and returns the reasons.
+fn without_unknown(expected: &mut FileExpectations, found: &ContainerFile) -> Vec<String> {
+    let mut problems = Vec::new();
+    let FileExpectations { uid, gid, user, group, .. } = expected;
+    let has_owner = uid.is_some() || gid.is_some() || user.is_some() || group.is_some();
+    if has_owner && !found.has_owner {
+        (*uid, *gid, *user, *group) = (None, None, None, None);
+        problems.push(NO_OWNER.to_owned());
+    }
+    if let Some(error) = found.content_error.filter(|_| file::needs_content(expected)) {
+        (expected.sha256, expected.content) = (None, None);
+        problems.push(error.to_string());
+    }
+    problems
 }

@@ -1,6 +1,7 @@
 //! Checks of a service: it is started, waited for, sent requests from outside of its container, and
 //! stopped. A service that ends by itself fails, unless that is expected.
 
+mod container_files;
 mod end;
 mod failing_start;
 mod files;
@@ -10,6 +11,7 @@ mod properties;
 mod ready;
 mod requests;
 mod supported;
+mod surroundings;
 mod test_results;
 
 use std::time::Duration;
@@ -24,9 +26,11 @@ use super::companions::Companions;
 use super::output::Output;
 use super::{hints, rejection};
 use crate::check::expectations::{ServiceExpectations, Start};
+use crate::check::image::ImageUnderTest;
 use crate::check::verdict::Checks;
 use crate::engine::{Container, EngineError, RunOptions};
 use crate::harness::{EndNotice, HarnessError, LineEnds, LoadedImage};
+use crate::linux::container_user::UserIds;
 
 /// The expectation of a service that is ready.
 const KEEPS_RUNNING: &str = "keeps running";
@@ -34,37 +38,38 @@ const KEEPS_RUNNING: &str = "keeps running";
 /// Starts the service with `options`, compares it with `expected`, and removes it. `results` gets
 /// those of the tests of its goss file.
 pub(super) async fn check(
-    image: &LoadedImage<'_>,
+    (image, of_image): (&LoadedImage<'_>, &ImageUnderTest),
     expected: &ServiceExpectations,
     options: &RunOptions,
     companions: &Companions,
     results: &mut TestResults,
 ) -> Result<(Checks, Output), HarnessError> {
     let begin = Instant::now();
-    let container = match image.start(options).await {
+    let started = match image.start(options).await {
         Err(HarnessError::Engine(EngineError::Start(problem)))
             if expected.start == Start::Fails =>
         {
             return Ok((Service::check_refusal(expected, &problem), Output::default()));
         }
-        started => started?.into_engine_container(),
+        started => started?,
     };
-    let settle_time = settle_time(begin.elapsed());
-    let mut service = Service::new(image, &container, expected, settle_time);
+    let (settle_time, container) = (settle_time(begin.elapsed()), started.engine_container());
+    let mut service = Service::new(image, container, expected, settle_time);
+    service.of_image = Some(of_image);
     let result = image.daemon().watched_to_end(Box::pin(service.check())).await;
     let mut checks = service.checks;
     *results = service.results;
     if result.is_err() {
-        return container.remove_after(result).await.map(|()| (checks, Output::default()));
+        return started.remove_after(result).await.map(|()| (checks, Output::default()));
     }
     let has_failed = !checks.mismatches().is_empty();
     let failed = if has_failed { Some(&mut checks) } else { results.first_failed(expected) };
     if let Some(failed) = failed {
-        failed.hint(hints::of_service(image, &container, expected, companions).await);
+        failed.hint(hints::of_service(image, container, expected, companions).await);
     }
-    let output = rejection::output(&container, &mut checks).await;
+    let output = rejection::output(container, &mut checks).await;
     let id = Some(container.id().to_owned());
-    container.remove().await?;
+    started.remove().await?;
     Ok((checks, Output { container: id, ..output }))
 }
 
@@ -104,6 +109,10 @@ struct Service<'a> {
     image: &'a LoadedImage<'a>,
     container: &'a Container,
     expected: &'a ServiceExpectations,
+    /// The image as it was read, if files of the container are compared.
+    of_image: Option<&'a ImageUnderTest>,
+    /// The user with which the engine runs commands in the container, once that is known.
+    user: Option<Result<UserIds, String>>,
     /// The time for which a ready service must keep running.
     settle_time: Duration,
     /// Arrives when the container ends.
@@ -122,7 +131,8 @@ impl<'a> Service<'a> {
     ) -> Self {
         let (checks, end) = (Checks::default(), EndNotice::new(container));
         let results = TestResults::default();
-        Self { image, container, expected, settle_time, end, checks, results }
+        let (of_image, user) = (None, None);
+        Self { image, container, expected, of_image, user, settle_time, end, checks, results }
     }
 
     /// The line ends in the output of the container.
@@ -153,9 +163,7 @@ impl<'a> Service<'a> {
         for command in &self.expected.exec {
             self.check_exec(command).await?;
         }
-        for file in &self.expected.file {
-            self.check_file(file).await?;
-        }
+        self.check_files().await?;
         self.check_goss().await?;
         self.check_properties(Some(settled)).await?;
         if let Some(code) = self.expected.exit_code {

@@ -1,35 +1,24 @@
 //! Tests of a goss file about files, users, groups and packages, in the container of a service.
 
-use std::io::{self, Read};
-use std::time::Duration;
+use std::io;
 
 use tokio::time::{Instant, sleep, sleep_until};
 
 use super::Service;
-use super::files::{ARCHIVE_MAX, first_entry};
-use crate::archive::files::{CONTENT_MAX, FileInfo};
+use super::container_files::{FILES_MAX, Found, NO_OWNER, Wanted};
+use super::intervals::FILES_TIMEOUT;
+use super::surroundings::of_file;
 use crate::archive::tar::MemberKind;
 use crate::check::expectations::{GossSubject, PropertyExpectations};
-use crate::check::properties::{self, AccountFiles, Accounts, FoundFile, Packages, Surroundings};
+use crate::check::properties::{self, FoundFile, Unread};
 use crate::check::verdict::Checks;
-use crate::engine::Container;
+use crate::harness::container_files::FileError;
 use crate::harness::{HarnessError, POLL_INTERVAL, describe_end, exits};
-use crate::sbom::Package;
-use crate::sbom::databases::{self, Databases};
-use crate::text;
+use crate::linux::container_user::UserIds;
 use crate::text::errors::chain;
 
-/// The time in which files, accounts and packages must become as expected.
-const TIMEOUT: Duration = Duration::from_secs(10);
-/// The most bytes of an archive of which only the first header is needed: folders come with all
-/// that is in them.
-const HEADER_MAX: usize = 1 << 20;
-
-/// The reason why the files of a folder are not read.
-const NO_LIST: &str = "over CRI, the files in a folder cannot be listed";
-
-/// A part of the container; or a sentence that says why it is not known.
-type Reading<T> = Result<T, String>;
+/// A test, with its position in the goss file.
+type Test<'t> = (usize, &'t PropertyExpectations);
 
 impl Service<'_> {
     /// Makes the tests of files, users, groups and packages, and makes those that fail again until
@@ -40,8 +29,9 @@ impl Service<'_> {
         &mut self,
         settled: Option<Instant>,
     ) -> Result<(), HarnessError> {
-        let tests = self.expected.tests.iter().enumerate();
-        let mut pending: Vec<_> =
+        let expected = self.expected;
+        let tests = expected.tests.iter().enumerate();
+        let mut pending: Vec<Test<'_>> =
             tests.filter_map(|(index, test)| Some((index, test.properties()?))).collect();
         if pending.is_empty() {
             return Ok(());
@@ -49,51 +39,72 @@ impl Service<'_> {
         if let Some(settled) = settled {
             self.end.or(sleep_until(settled)).await;
         }
-        let deadline = Instant::now() + TIMEOUT;
-        loop {
+        let clock = self.image.daemon().vm().clock().clone();
+        let deadline = clock.now() + FILES_TIMEOUT;
+        let had_ended = loop {
             let is_running = self.container.state().await?.running;
+            // A test has all of the time, however long it takes to make the others.
+            let is_last = settled.is_none() || !is_running || clock.now() >= deadline;
             pending = match self.check_each(pending).await {
                 Err(error) if error.is_unsupported() => {
-                    self.results.no_files = Some(chain(&error));
+                    self.note_without_files(&chain(&error));
                     return Ok(());
                 }
                 failed => failed?,
             };
-            let is_over = settled.is_none() || !is_running || Instant::now() >= deadline;
-            if pending.is_empty() || is_over {
-                break;
+            if pending.is_empty() || is_last {
+                break !is_running;
             }
             self.end.or(sleep(POLL_INTERVAL)).await;
+        };
+        match had_ended {
+            true => self.explain_end(pending.into_iter().map(|(index, _)| index)).await,
+            false => Ok(()),
         }
-        self.explain_end(pending.into_iter().map(|(index, _)| index)).await
+    }
+
+    /// Notes why the engine cannot read files. The image says nothing about those that are there
+    /// only while the container runs.
+    fn note_without_files(&mut self, reason: &str) {
+        for (index, test) in self.expected.tests.iter().enumerate() {
+            let Some(GossSubject::File(path)) = test.properties().map(|test| &test.subject) else {
+                continue;
+            };
+            if self.ends_with_container(path) {
+                let mut checks = Checks::default();
+                checks.problem(of_file(path)(io::Error::other(reason)));
+                self.results.made.entry(index).or_insert((checks, Default::default()));
+            }
+        }
+        self.results.no_files = Some(reason.to_owned());
     }
 
     /// Makes `tests`, and returns those that fail.
     async fn check_each<'t>(
         &mut self,
-        tests: Vec<(usize, &'t PropertyExpectations)>,
-    ) -> Result<Vec<(usize, &'t PropertyExpectations)>, HarnessError> {
+        tests: Vec<Test<'t>>,
+    ) -> Result<Vec<Test<'t>>, HarnessError> {
         let all: Vec<&PropertyExpectations> = tests.iter().map(|(_, test)| *test).collect();
-        let surroundings = self.surroundings(&all).await?;
+        // Of an image whose user engines do not find, no container is started.
+        let user = self.user().await?;
+        let user = user.as_ref().ok();
+        let surroundings = self.surroundings(&all, user).await?;
         let mut failed = Vec::new();
-        for (index, test) in tests {
+        for tests in tests.chunks(FILES_MAX) {
             let begin = Instant::now();
-            let found = match &test.subject {
-                GossSubject::File(path) => self.found_file(path, test.needs_content()).await?,
-                _ => Ok(None),
-            };
-            let checks = match found {
-                Ok(file) => properties::check(test, file, &surroundings),
-                Err(problem) => {
-                    let mut checks = Checks::default();
-                    checks.problem(problem);
-                    checks
+            let files = self.found_files(tests, user).await?;
+            for ((index, test), file) in tests.iter().zip(files) {
+                let file = match file {
+                    Some(file) => self.with_large_content(test, file, user).await?,
+                    None => Ok(None),
+                };
+                let checks = properties::check(test, file, &surroundings);
+                if !checks.mismatches().is_empty() {
+                    failed.push((*index, *test));
                 }
-            };
-            if !checks.mismatches().is_empty() {
-                failed.push((index, test));
+                let share = begin.elapsed() / tests.len() as u32;
+                self.results.made.insert(*index, (checks, share));
             }
-            self.results.made.insert(index, (checks, begin.elapsed()));
         }
         Ok(failed)
     }
@@ -120,130 +131,88 @@ impl Service<'_> {
         Ok(())
     }
 
-    /// Reads the accounts and packages for `tests`.
-    async fn surroundings(
+    /// Returns the files that the tests are about, and those to which symlinks there lead, if their
+    /// contents are needed. The contents of large files may be missing.
+    async fn found_files(
         &self,
-        tests: &[&PropertyExpectations],
-    ) -> Result<Surroundings, HarnessError> {
-        let mut surroundings = Surroundings::default();
-        if properties::need_accounts(tests) {
-            surroundings.accounts = self.accounts().await?;
-        }
-        if properties::need_packages(tests) {
-            surroundings.packages = Packages::new(self.packages().await?);
-        }
-        Ok(surroundings)
-    }
-
-    async fn accounts(&self) -> Result<Accounts, HarnessError> {
-        let mut found = Vec::new();
-        for path in properties::ACCOUNT_FILES {
-            match self.read_file(path, true, ARCHIVE_MAX).await? {
-                Ok(file) => found.push(file.map(|file| (path.to_owned(), file))),
-                Err(problem) => return Ok(Accounts::unknown(problem)),
+        tests: &[Test<'_>],
+        user: Option<&UserIds>,
+    ) -> Result<Vec<Option<FoundOrLink>>, HarnessError> {
+        let wanted: Vec<_> = tests.iter().filter_map(|(_, test)| wanted_by(test, false)).collect();
+        let mut found = self.read(&wanted, user).await?.into_iter();
+        let of_tests = tests.iter().map(|(_, test)| wanted_by(test, true));
+        let mut files: Vec<Option<FoundOrLink>> = of_tests
+            .map(|wanted| wanted.and_then(|_| found.next()).map(|file| (file, None)))
+            .collect();
+        let is_link = |file: &Option<FoundOrLink>| {
+            file.as_ref().is_some_and(|(file, _)| {
+                file.as_ref().is_ok_and(|file| file.info.kind == MemberKind::Symlink)
+            })
+        };
+        let needed = |(index, (_, test)): (usize, &Test<'_>)| {
+            (test.needs_content() && is_link(&files[index])).then_some(index)
+        };
+        let links: Vec<usize> = tests.iter().enumerate().filter_map(needed).collect();
+        let wanted: Vec<_> = links.iter().filter_map(|it| wanted_by(tests[*it].1, true)).collect();
+        for (index, target) in links.into_iter().zip(self.read(&wanted, user).await?) {
+            if let Some((_, of_link)) = &mut files[index] {
+                *of_link = Some(target);
             }
         }
-        let groups = found.pop().flatten();
-        Ok(AccountFiles { users: found.pop().flatten(), groups }.into())
+        Ok(files)
     }
 
-    /// Returns the file at `path`, and the content to which symlinks there lead, if it is needed.
-    async fn found_file(
+    /// Returns the file of a test, if it exists, with the content that the test needs.
+    async fn with_large_content(
         &self,
-        path: &str,
-        needs_content: bool,
-    ) -> Result<Reading<Option<FoundFile>>, HarnessError> {
-        let limit = if needs_content { ARCHIVE_MAX } else { HEADER_MAX };
-        let mut info = match self.read_file(path, false, limit).await? {
-            Ok(Some(info)) => info,
-            Ok(None) => return Ok(Ok(None)),
-            Err(problem) => return Ok(Err(problem)),
-        };
-        let target = match info.kind {
-            MemberKind::Symlink if needs_content => self.read_file(path, true, limit).await?,
-            _ => Ok(Some(FileInfo { content: info.content.take(), ..info.clone() })),
-        };
-        Ok(Ok(Some(FoundFile { info, target: (path.to_owned(), target) })))
-    }
-
-    /// Reads the file at `path` within `limit` bytes. A file that cannot be read, such as a socket,
-    /// is not an error of the engine.
-    async fn read_file(
-        &self,
-        path: &str,
-        follow: bool,
-        limit: usize,
-    ) -> Result<Reading<Option<FileInfo>>, HarnessError> {
-        let is_in_memory = self.expected.is_in_memory(path);
-        match self.copy_out(path, follow, limit).await {
-            Ok(None) => Ok(Ok(None)),
-            Ok(Some(archive)) => Ok(first_entry(&archive).map(Some).map_err(of_file(path))),
-            // Other files of a container that has ended may be read.
-            Err(error) if error.is_unsupported() && is_in_memory => {
-                Ok(Err(of_file(path)(io::Error::other(chain(&error)))))
+        test: &PropertyExpectations,
+        (found, target): FoundOrLink,
+        user: Option<&UserIds>,
+    ) -> Result<Result<Option<FoundFile>, Unread>, HarnessError> {
+        let GossSubject::File(path) = &test.subject else { return Ok(Ok(None)) };
+        let mut found = match found {
+            Ok(found) => found,
+            Err(FileError::System(error)) if error == rustix::io::Errno::NOENT => {
+                return Ok(Ok(None));
             }
-            Err(error) if concerns_engine(&error) => Err(error),
-            Err(error) => Ok(Err(of_file(path)(io::Error::other(chain(&error))))),
-        }
-    }
-
-    /// Reads the packages in the databases of dpkg and apk.
-    async fn packages(&self) -> Result<Reading<Option<Vec<Package>>>, HarnessError> {
-        let mut found = Databases::default();
-        for (path, add) in databases::FILES {
-            let path = format!("/{path}");
-            let content = match self.read_file(&path, true, ARCHIVE_MAX).await? {
-                Ok(file) => file.and_then(|file| file.content),
-                Err(problem) => return Ok(Err(problem)),
-            };
-            if let Some(content) = content
-                && let Err(problem) = add(&mut found, &content, None)
-            {
-                return Ok(Err(problem));
-            }
-        }
-        let folder = format!("/{}", databases::FOLDER);
-        let copied = match self.container {
-            Container::Cri(_) => self.copy_out(&folder, true, ARCHIVE_MAX).await,
-            // With the files in the folder.
-            container => {
-                container.copy_out(&folder, true, ARCHIVE_MAX).await.map_err(HarnessError::from)
-            }
+            Err(error) => return Ok(Err(unread(path, &error))),
         };
-        let added = match copied {
-            Ok(Some(_)) if matches!(self.container, Container::Cri(_)) => Err(NO_LIST.to_owned()),
-            Ok(Some(archive)) if archive.len() >= ARCHIVE_MAX => Err("it is too large".to_owned()),
-            Ok(archive) => add_folder(&mut found, &archive.unwrap_or_default())
-                .map_err(|problem| problem.to_string()),
-            Err(error) if concerns_engine(&error) => return Err(error),
-            Err(error) => Err(chain(&error)),
+        let target = match target {
+            Some(target) => target,
+            None => Ok(found.clone()),
         };
-        Ok(added.map_err(io::Error::other).map_err(of_file(&folder)).map(|()| found.packages()))
+        found.info.content = None;
+        let target = match wanted_by(test, true) {
+            Some(wanted) => self.with_content(wanted, target, user).await?,
+            None => target,
+        };
+        let target = match target {
+            Ok(target) => match target.content_error {
+                Some(error) => Err(unread(path, &FileError::System(error))),
+                None => Ok(Some(target.info)),
+            },
+            Err(error) => Err(unread(path, &error)),
+        };
+        let file = FoundFile::of_image(found.info, (path.to_owned(), target));
+        let size = found.stat_size.map_or(file.size, Ok);
+        let no_owner = (!found.has_owner).then_some(NO_OWNER);
+        Ok(Ok(Some(FoundFile { is_socket: found.is_socket, size, no_owner, ..file })))
     }
 }
 
-/// Whether the engine cannot read any file, rather than a certain one.
-fn concerns_engine(error: &HarnessError) -> bool {
-    error.is_of_lost_engine() || error.is_unsupported()
+/// A file, and the one to which symlinks at its path lead, if it was read.
+type FoundOrLink = (Found, Option<Found>);
+
+/// The file that a test is about.
+fn wanted_by(test: &PropertyExpectations, follow: bool) -> Option<Wanted<'_>> {
+    let GossSubject::File(path) = &test.subject else { return None };
+    Some(Wanted { path, follow, needs_content: test.needs_content() })
 }
 
-fn of_file(path: &str) -> impl Fn(io::Error) -> String {
-    move |problem| format!("failed to read {} of the container: {problem}", text::shorten(path))
-}
-
-/// Adds the packages of a folder with a file for each of them, whose tar is `archive`.
-fn add_folder(found: &mut Databases, archive: &[u8]) -> io::Result<()> {
-    if archive.is_empty() {
-        return Ok(());
+/// The reason for a test of the file at `path`. What the kernel refuses, it refuses to goss, too.
+fn unread(path: &str, error: &FileError) -> Unread {
+    match error {
+        FileError::System(error) => Unread::Refused(error.to_string()),
+        FileError::Other(problem) => Unread::Unknown(of_file(path)(io::Error::other(&**problem))),
     }
-    for entry in tar::Archive::new(archive).entries()? {
-        let mut entry = entry?;
-        let is_database = databases::is_of_package(&entry.path_bytes());
-        if entry.header().entry_type().is_file() && is_database && entry.size() <= CONTENT_MAX {
-            let mut content = Vec::new();
-            entry.read_to_end(&mut content)?;
-            found.add_debian(&content, None).map_err(io::Error::other)?;
-        }
-    }
-    Ok(())
 }
