@@ -3,6 +3,7 @@
 
 pub(crate) mod account_file;
 pub(crate) mod capability_names;
+#[cfg(feature = "vm")]
 pub(crate) mod container_user;
 pub(crate) mod foreign;
 pub(crate) mod inherited;

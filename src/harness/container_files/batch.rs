@@ -67,7 +67,7 @@ pub(super) async fn read(
             let index = pending.index;
             match pending.after(answer) {
                 Ok(file) => found[index] = file,
-                Err(pending) => later.push(pending),
+                Err(pending) => later.push(*pending),
             }
         }
         later.append(&mut pending);
@@ -116,10 +116,10 @@ impl<'r> Pending<'r> {
     }
 
     /// Returns the file if this is the last answer, or else what is pending after it.
-    fn after(self, answer: Answer) -> Result<Result<ContainerFile, FileError>, Self> {
+    fn after(self, answer: Answer) -> Result<Result<ContainerFile, FileError>, Box<Self>> {
         let FileRequest { content_max, .. } = self.request;
         let part = match answer {
-            Answer::Later => return Err(self),
+            Answer::Later => return Err(Box::new(self)),
             Answer::Failed(error) => return Ok(Err(FileError::System(error))),
             Answer::Found(part) => part,
         };
@@ -136,7 +136,7 @@ impl<'r> Pending<'r> {
         };
         match is_last || part.content.len() > content_max.unwrap_or_default() {
             true => Ok(Ok(part.into_file(*content_max))),
-            false => Err(Self { begin: Some(part), ..self }),
+            false => Err(Box::new(Self { begin: Some(part), ..self })),
         }
     }
 }
