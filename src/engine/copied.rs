@@ -22,8 +22,8 @@ const CHUNKS_MAX: usize = 8;
 
 /// The ends of messages about paths that lead nowhere: ENOTDIR and ELOOP in Go.
 const NOWHERE: [&str; 2] = [": not a directory", ": too many levels of symbolic links"];
-/// The words of moby/sys/symlink and of Go about symlinks that form a loop.
-const LOOP: &str = "evalsymlinks: too many links";
+/// The words of Docker and of Go about symlinks that form a loop, before the path if there is one.
+const LOOP: &str = ": too many links";
 
 /// The kinds of paths.
 enum Found {
