@@ -68,7 +68,9 @@ impl DockerContainer {
         match self.docker.api().get_container_archive_info(&self.id, Some(options)).await {
             Ok(found) if found.file_mode & GO_SYMLINK != 0 => Ok(Found::Symlink(found.link_target)),
             Ok(_) => Ok(Found::Other),
-            Err(error) if is_absent(&error) => Ok(Found::Nothing),
+            // The answer to HEAD has no message. The one to the next request tells a mistake from a
+            // path that leads nowhere.
+            Err(DockerResponseServerError { .. }) => Ok(Found::Nothing),
             Err(error) => Err(api("look for a file in the container")(error)),
         }
     }
