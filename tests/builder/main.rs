@@ -56,6 +56,7 @@ mod path_attributes; // capabilities and extended attributes of single paths
 mod path_properties; // trees of paths and contents
 mod paths; // single paths, accounts and helpers
 mod peers; // other programs read the archives
+mod per_platform; // keys that differ for one of several platforms
 mod platforms; // recipes with several platforms
 mod properties; // merges, references, budgets, tar bytes
 mod raw_tar; // tars block by block
