@@ -22,7 +22,9 @@ capabilities = { drop = ["DAC_OVERRIDE"] }
 mounts = [{ path = "/conf", source = "conf" }]
 "#;
 
+/// On Podman, the root of the container has mode 0555 if no layer has an entry for it.
 const START: &str = "\
+    chmod 755 /; \
     echo $NAME >/made; chmod 4750 /made; ln -s made /link; ln -s loop /loop; mkfifo /pipe; \
     echo crew:x:9: >>/etc/group; echo mate:x:5:9::/home:/bin/sh >>/etc/passwd; \
     mkdir -p /var/lib/dpkg/status.d; cd /var/lib/dpkg/status.d; \
