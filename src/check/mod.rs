@@ -28,6 +28,7 @@
 //! Nothing is printed here: the runner reports events, and [`report`](crate::report) formats a
 //! verdict.
 
+mod comparison;
 mod distinct_names;
 pub mod draft;
 mod error;
@@ -36,8 +37,6 @@ mod goss;
 mod image;
 mod input;
 mod kept_vm;
-mod owner_names;
-mod properties;
 mod recorder;
 mod runner;
 mod runtime_checks;

@@ -6,11 +6,11 @@ use std::collections::BTreeMap;
 use std::time::{Duration, Instant};
 
 use super::RuntimeChecks;
+use super::not_run::NotRun;
 use super::output::Output;
 use super::service::TestResults;
-use super::unmade::Unmade;
+use crate::check::comparison::goss::SKIPPED;
 use crate::check::expectations::{GossTest, PropertyExpectations, ServiceExpectations};
-use crate::check::static_checks::goss::SKIPPED;
 use crate::check::verdict::{Checks, TestCase};
 use crate::text::errors::chain;
 
@@ -21,9 +21,9 @@ impl RuntimeChecks<'_, '_> {
         &mut self,
         service: &ServiceExpectations,
         mut results: TestResults,
-        unmade: &Unmade,
+        not_run: &NotRun,
     ) {
-        let no_files = results.no_files.unwrap_or(unmade.reason.clone());
+        let no_files = results.no_files.unwrap_or(not_run.reason.clone());
         let mut of_image = self.checks_of_image(service, &results.made, &no_files);
         for (index, test) in service.tests.iter().enumerate() {
             let name = service.test_name(test);
@@ -36,7 +36,7 @@ impl RuntimeChecks<'_, '_> {
                 (None, test) => match (of_image.remove(&index), test.properties()) {
                     (Some(case), _) => self.report(case),
                     (None, Some(_)) => self.skip(name, &no_files),
-                    (None, None) => self.skip(name, &unmade.reason),
+                    (None, None) => self.skip(name, &not_run.reason),
                 },
             }
         }

@@ -10,6 +10,7 @@ mod exec;
 mod goss_tests;
 mod hints;
 mod listening;
+mod not_run;
 mod observe;
 mod output;
 mod rejection;
@@ -20,7 +21,6 @@ mod service;
 mod setup;
 mod sockets;
 mod start_companions;
-mod unmade;
 
 use std::collections::BTreeMap;
 use std::time::Instant;
@@ -32,12 +32,12 @@ pub(super) use self::case_names::{
 use self::case_names::{cases, commands, container_cases, part_name};
 use self::companions::Companions;
 use self::environment::ContainerEnvironment;
+use self::not_run::NotRun;
 use self::output::Output;
 use self::service::TestResults;
-use self::unmade::Unmade;
+use super::comparison::goss::SKIPPED;
 use super::expectations::{Expectations, ServiceExpectations};
 use super::image::ImageUnderTest;
-use super::static_checks::goss::SKIPPED;
 use super::verdict::{Checks, TestCase};
 use crate::engine::{RunOptions, State};
 use crate::harness::{HarnessError, LoadedImage, is_name_in_snapshots};
@@ -175,7 +175,7 @@ impl<'d> RuntimeChecks<'_, 'd> {
             self.skip(service_name(expected), reason);
         }
         self.skip_parts_of(expected);
-        self.report_tests(expected, TestResults::default(), &Unmade::because(reason));
+        self.report_tests(expected, TestResults::default(), &NotRun::because(reason));
     }
 
     /// Runs the test case of a service, and those of its goss file. Returns the ID of its
@@ -204,9 +204,9 @@ impl<'d> RuntimeChecks<'_, 'd> {
                 service::check(images, &supported, &options, companions, &mut results).await
             }
         };
-        let unmade = match is_forbidden {
-            true => Unmade::because(NOT_RESTRICTED),
-            false => Unmade::after(&findings),
+        let not_run = match is_forbidden {
+            true => NotRun::because(NOT_RESTRICTED),
+            false => NotRun::after(&findings),
         };
         let id = match findings {
             // It need not keep running, but an image that the engine does not start has failed.
@@ -217,7 +217,7 @@ impl<'d> RuntimeChecks<'_, 'd> {
             }
         };
         self.skip_parts_of(expected);
-        self.report_tests(expected, results, &unmade);
+        self.report_tests(expected, results, &not_run);
         id
     }
 

@@ -5,14 +5,13 @@ use std::collections::{BTreeMap, BTreeSet};
 use crate::archive::FileSystem;
 use crate::archive::files::FileInfo;
 use crate::check::CheckError;
+use crate::check::comparison::goss::{
+    self, AccountFiles, AccountsAndPackages, FoundFile, Packages, SKIPPED, Unread,
+};
 use crate::check::expectations::{GossSubject, PropertyExpectations, ServiceExpectations};
 use crate::check::image::ImageUnderTest;
-use crate::check::properties::{self, AccountFiles, FoundFile, Packages, Surroundings, Unread};
 use crate::check::verdict::{Checks, TestCase};
 use crate::sbom::databases;
-
-/// The reason why a test case is skipped.
-pub(in crate::check) const SKIPPED: &str = "the goss file skips it";
 
 impl ImageUnderTest {
     /// Makes the tests of goss files that need no container, and reports those that are skipped. A
@@ -44,12 +43,12 @@ impl ImageUnderTest {
         &self,
         expected: &[&PropertyExpectations],
     ) -> Result<Vec<Checks>, CheckError> {
-        let surroundings = Surroundings {
-            accounts: match properties::need_accounts(expected) {
+        let known = AccountsAndPackages {
+            accounts: match goss::need_accounts(expected) {
                 true => self.accounts()?.into(),
                 false => AccountFiles::default().into(),
             },
-            packages: match properties::need_packages(expected) {
+            packages: match goss::need_packages(expected) {
                 true => {
                     let files = FileSystem::read(&self.image, self.threads)?;
                     Packages::new(Ok(databases::packages(&files)?))
@@ -65,18 +64,16 @@ impl ImageUnderTest {
             let Some(info) = infos.get(own.as_str()) else { return };
             let target = (path.to_owned(), Ok(Some(found.clone())));
             let file = Ok(Some(FoundFile::of_image(info.clone(), target)));
-            checks[index] = Some(properties::check(test, file, &surroundings));
+            checks[index] = Some(goss::check(test, file, &known));
         })?;
         let missing = |(checks, test): (Option<Checks>, &&PropertyExpectations)| {
-            checks.unwrap_or_else(|| {
-                properties::check(test, self.without_target(test, &infos), &surroundings)
-            })
+            checks.unwrap_or_else(|| goss::check(test, self.without_target(test, &infos), &known))
         };
         Ok(checks.into_iter().zip(expected).map(missing).collect())
     }
 
     fn accounts(&self) -> Result<AccountFiles, CheckError> {
-        let [users, groups] = properties::ACCOUNT_FILES.map(|path| self.target_of(path));
+        let [users, groups] = goss::ACCOUNT_FILES.map(|path| self.target_of(path));
         let mut files = AccountFiles::default();
         let paths = [&users, &groups].into_iter().flatten().map(|path| (path.as_str(), true));
         self.for_each_found(paths, |path, found| {

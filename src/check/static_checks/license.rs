@@ -2,9 +2,9 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use super::file;
 use crate::archive::tree::Node;
 use crate::check::CheckError;
+use crate::check::comparison::file;
 use crate::check::expectations::LicenseExpectations;
 use crate::check::image::ImageUnderTest;
 use crate::check::verdict::Checks;

@@ -1,9 +1,8 @@
 //! Static checks: they compare expectations with the archive alone, without an engine.
 
 mod config;
-pub(super) mod environment;
-pub(in crate::check) mod file;
-pub(in crate::check) mod goss;
+mod file;
+mod goss;
 mod license;
 
 use std::path::Path;
@@ -11,6 +10,7 @@ use std::path::Path;
 use rustix::io::Errno;
 
 use super::CheckError;
+use super::comparison::environment;
 use super::expectations::{Expectations, FileExpectations, ImageExpectations};
 use super::image::ImageUnderTest;
 use super::verdict::TestCase;

@@ -3,7 +3,7 @@
 use super::Service;
 use crate::archive::files::CONTENT_MAX;
 use crate::archive::tar::MemberKind;
-use crate::check::properties::ACCOUNT_FILES;
+use crate::check::comparison::goss::ACCOUNT_FILES;
 use crate::harness::HarnessError;
 use crate::harness::container_files::{self, ContainerFile, FileError, FileRequest};
 use crate::linux::account_file::{self, Lines};

@@ -1,6 +1,7 @@
 //! Checks of a service: it is started, waited for, sent requests from outside of its container, and
 //! stopped. A service that ends by itself fails, unless that is expected.
 
+mod accounts_and_packages;
 mod container_files;
 mod end;
 mod failing_start;
@@ -11,7 +12,6 @@ mod properties;
 mod ready;
 mod requests;
 mod supported;
-mod surroundings;
 mod test_results;
 
 use std::time::Duration;

@@ -5,12 +5,12 @@ use std::io;
 use tokio::time::{Instant, sleep, sleep_until};
 
 use super::Service;
+use super::accounts_and_packages::of_file;
 use super::container_files::{FILES_MAX, Found, NO_OWNER, Wanted};
 use super::intervals::FILES_TIMEOUT;
-use super::surroundings::of_file;
 use crate::archive::tar::MemberKind;
+use crate::check::comparison::goss::{self, FoundFile, Unread};
 use crate::check::expectations::{GossSubject, PropertyExpectations};
-use crate::check::properties::{self, FoundFile, Unread};
 use crate::check::verdict::Checks;
 use crate::harness::container_files::FileError;
 use crate::harness::{HarnessError, POLL_INTERVAL, describe_end, exits};
@@ -88,7 +88,7 @@ impl Service<'_> {
         // Of an image whose user engines do not find, no container is started.
         let user = self.user().await?;
         let user = user.as_ref().ok();
-        let surroundings = self.surroundings(&all, user).await?;
+        let known = self.accounts_and_packages(&all, user).await?;
         let mut failed = Vec::new();
         for tests in tests.chunks(FILES_MAX) {
             let begin = Instant::now();
@@ -98,7 +98,7 @@ impl Service<'_> {
                     Some(file) => self.with_large_content(test, file, user).await?,
                     None => Ok(None),
                 };
-                let checks = properties::check(test, file, &surroundings);
+                let checks = goss::check(test, file, &known);
                 if !checks.mismatches().is_empty() {
                     failed.push((*index, *test));
                 }

@@ -1,19 +1,19 @@
 //! The names of users and groups, in the account files of an image or a container.
 
-use super::verdict::Checks;
+use crate::check::verdict::Checks;
 use crate::linux::account_file::{self, ID, NAME};
 use crate::text::Description;
 
 /// The names in `/etc/passwd` and `/etc/group`.
 #[derive(Debug)]
-pub(super) struct OwnerNames {
-    pub(super) users: Names,
-    pub(super) groups: Names,
+pub(in crate::check) struct OwnerNames {
+    pub(in crate::check) users: Names,
+    pub(in crate::check) groups: Names,
 }
 
 /// The files with the names.
-pub(super) const USERS: &str = "/etc/passwd";
-pub(super) const GROUPS: &str = "/etc/group";
+pub(in crate::check) const USERS: &str = "/etc/passwd";
+pub(in crate::check) const GROUPS: &str = "/etc/group";
 
 impl Default for OwnerNames {
     fn default() -> Self {
@@ -24,7 +24,7 @@ impl Default for OwnerNames {
 
 /// The names in an account file, with their IDs.
 #[derive(Debug)]
-pub(super) struct Names {
+pub(in crate::check) struct Names {
     /// The singular of what has the names.
     noun: &'static str,
     file: &'static str,
@@ -34,12 +34,12 @@ pub(super) struct Names {
 
 impl Names {
     /// Takes the names from the content of the file, which is `None` if it is not a regular file.
-    pub(super) fn read(&mut self, content: Result<Option<&[u8]>, String>) {
+    pub(in crate::check) fn read(&mut self, content: Result<Option<&[u8]>, String>) {
         self.entries = content.map(|content| content.map(entries));
     }
 
     /// Records whether the one called `expected` has the ID that was `found`.
-    pub(super) fn record(&self, checks: &mut Checks, expected: &str, found: u64) {
+    pub(in crate::check) fn record(&self, checks: &mut Checks, expected: &str, found: u64) {
         let Self { noun, file, entries } = self;
         let entries = match entries {
             Ok(entries) => entries.as_deref(),

@@ -6,8 +6,8 @@ use super::Service;
 use super::container_files::{FILES_MAX, Wanted, account_file_at};
 use crate::archive::files::{CONTENT_MAX, FileInfo};
 use crate::archive::tar::MemberKind;
+use crate::check::comparison::goss::{self, AccountFiles, Accounts, AccountsAndPackages, Packages};
 use crate::check::expectations::PropertyExpectations;
-use crate::check::properties::{self, AccountFiles, Accounts, Packages, Surroundings};
 use crate::harness::HarnessError;
 use crate::linux::container_user::UserIds;
 use crate::sbom::Package;
@@ -23,23 +23,23 @@ type Reading<T> = Result<T, String>;
 
 impl Service<'_> {
     /// Reads the accounts and packages for `tests`.
-    pub(super) async fn surroundings(
+    pub(super) async fn accounts_and_packages(
         &self,
         tests: &[&PropertyExpectations],
         user: Option<&UserIds>,
-    ) -> Result<Surroundings, HarnessError> {
-        let mut surroundings = Surroundings::default();
-        if properties::need_accounts(tests) {
-            surroundings.accounts = self.named_accounts(user).await?;
+    ) -> Result<AccountsAndPackages, HarnessError> {
+        let mut known = AccountsAndPackages::default();
+        if goss::need_accounts(tests) {
+            known.accounts = self.named_accounts(user).await?;
         }
-        if properties::need_packages(tests) {
-            surroundings.packages = Packages::new(self.packages(user).await?);
+        if goss::need_packages(tests) {
+            known.packages = Packages::new(self.packages(user).await?);
         }
-        Ok(surroundings)
+        Ok(known)
     }
 
     async fn named_accounts(&self, user: Option<&UserIds>) -> Result<Accounts, HarnessError> {
-        let wanted = properties::ACCOUNT_FILES.map(account_file_at);
+        let wanted = goss::ACCOUNT_FILES.map(account_file_at);
         let mut found = Vec::new();
         for file in self.whole(&wanted, user).await? {
             match file {

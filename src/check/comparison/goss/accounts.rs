@@ -3,8 +3,8 @@
 use std::collections::BTreeSet;
 
 use crate::archive::files::FileInfo;
+use crate::check::comparison::file;
 use crate::check::expectations::{Found, GossProperty};
-use crate::check::static_checks::file;
 use crate::linux::account_file::{self, ID, Lines, NAME};
 
 /// The files with the accounts: users and groups. Symlinks there are followed.

@@ -6,8 +6,8 @@ use sha2::{Digest as _, Sha256, Sha512};
 use super::accounts::Accounts;
 use crate::archive::files::FileInfo;
 use crate::archive::tar::{MemberKind, SpecialKind};
+use crate::check::comparison::file;
 use crate::check::expectations::{Found, GossProperty};
-use crate::check::static_checks::file;
 
 /// A file, and the content to which symlinks at its path lead.
 pub(in crate::check) struct FoundFile {

@@ -9,7 +9,7 @@ use crate::check::verdict::Checks;
 use crate::text::{self, Description};
 
 /// Compares the environment of an image's config with `expected`.
-pub(super) fn check_config(expected: &EnvExpectations, entries: &[String]) -> Checks {
+pub(in crate::check) fn check_config(expected: &EnvExpectations, entries: &[String]) -> Checks {
     let mut checks = check(expected, entries);
     if let Some(exactly) = &expected.exactly {
         let pairs = entries.iter().map(|entry| entry.split_once('=').unwrap_or((entry, "")));

@@ -7,11 +7,11 @@ use crate::harness::HarnessError;
 use crate::text::errors::chain;
 
 /// The reason why tests of a goss file were not made.
-pub(super) struct Unmade {
+pub(super) struct NotRun {
     pub(super) reason: String,
 }
 
-impl Unmade {
+impl NotRun {
     /// No container was started, for this reason.
     pub(super) fn because(reason: &str) -> Self {
         Self { reason: reason.to_owned() }

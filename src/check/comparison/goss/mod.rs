@@ -1,26 +1,28 @@
-//! Comparison of files, users, groups and packages with the tests of a goss file. Nothing is read
-//! here: an image or a container gives what it has.
+//! Comparison of files, users, groups and packages with the tests of a goss file.
 
 mod accounts;
 mod found_file;
 mod packages;
 
-pub(super) use self::accounts::{ACCOUNT_FILES, AccountFiles, Accounts};
-pub(super) use self::found_file::{FoundFile, Unread};
-pub(super) use self::packages::Packages;
-use super::expectations::{Found, GossProperty, GossSubject, Matcher, PropertyExpectations};
-use super::verdict::Checks;
+pub(in crate::check) use self::accounts::{ACCOUNT_FILES, AccountFiles, Accounts};
+pub(in crate::check) use self::found_file::{FoundFile, Unread};
+pub(in crate::check) use self::packages::Packages;
+use crate::check::expectations::{Found, GossProperty, GossSubject, Matcher, PropertyExpectations};
+use crate::check::verdict::Checks;
 use crate::text::Description;
+
+/// The reason why a test is skipped.
+pub(in crate::check) const SKIPPED: &str = "the goss file skips it";
 
 /// The accounts and packages of an image or a container.
 #[derive(Default)]
-pub(super) struct Surroundings {
+pub(in crate::check) struct AccountsAndPackages {
     pub accounts: Accounts,
     pub packages: Packages,
 }
 
 /// Whether one of `tests` asks for accounts.
-pub(super) fn need_accounts(tests: &[&PropertyExpectations]) -> bool {
+pub(in crate::check) fn need_accounts(tests: &[&PropertyExpectations]) -> bool {
     let by_name = |(property, _): &(GossProperty, Matcher)| {
         matches!(property, GossProperty::Owner | GossProperty::Group)
     };
@@ -32,18 +34,18 @@ pub(super) fn need_accounts(tests: &[&PropertyExpectations]) -> bool {
 }
 
 /// Whether one of `tests` asks for packages.
-pub(super) fn need_packages(tests: &[&PropertyExpectations]) -> bool {
+pub(in crate::check) fn need_packages(tests: &[&PropertyExpectations]) -> bool {
     tests.iter().any(|test| matches!(test.subject, GossSubject::Package(_)))
 }
 
 /// Compares what was found with `expected`. `file` is the file that `expected` is about, if any.
-pub(super) fn check(
+pub(in crate::check) fn check(
     expected: &PropertyExpectations,
     file: Result<Option<FoundFile>, Unread>,
-    surroundings: &Surroundings,
+    known: &AccountsAndPackages,
 ) -> Checks {
     let mut checks = Checks::default();
-    let Surroundings { accounts, packages } = surroundings;
+    let AccountsAndPackages { accounts, packages } = known;
     let file = match file {
         Ok(file) => file,
         Err(unread) => {
@@ -82,7 +84,7 @@ pub(super) fn check(
     );
     if passed && exists {
         for (property, matcher) in &expected.properties {
-            match find(&expected.subject, *property, file.as_ref(), surroundings) {
+            match find(&expected.subject, *property, file.as_ref(), known) {
                 Ok(found) => record(&mut checks, *property, matcher, found),
                 Err(unread) => record_unread(&mut checks, name(*property), matcher, unread),
             }
@@ -96,7 +98,7 @@ fn find(
     subject: &GossSubject,
     property: GossProperty,
     file: Option<&FoundFile>,
-    Surroundings { accounts, packages }: &Surroundings,
+    AccountsAndPackages { accounts, packages }: &AccountsAndPackages,
 ) -> Result<Option<Found>, Unread> {
     Ok(match subject {
         GossSubject::File(_) => return file.map_or(Ok(None), |it| it.property(property, accounts)),
