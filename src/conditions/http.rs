@@ -65,14 +65,14 @@ pub struct TlsSettings {
     /// true by default.
     #[serde(default = "yes")]
     pub verify: bool,
-    /// A PEM file with the certificates of authorities, relative to this file.
+    /// A PEM file with the certificates of authorities. In an expectations file, relative to it.
     pub ca: Option<PathBuf>,
     /// The name for which the certificate is issued; `localhost` by default.
     pub server_name: Option<String>,
-    /// A PEM file with the client's certificate, relative to this file, for servers that ask for
-    /// one.
+    /// A PEM file with the client's certificate, for servers that ask for one. In an expectations
+    /// file, relative to it.
     pub certificate: Option<PathBuf>,
-    /// A PEM file with the key of that certificate, relative to this file.
+    /// A PEM file with the key of that certificate. In an expectations file, relative to it.
     pub key: Option<PathBuf>,
 }
 

@@ -69,8 +69,13 @@ impl<'d> Container<'d> {
     ///
     /// # Errors
     /// If the container ends, or a condition is not met in time
-    /// ([`NotReady`](HarnessError::NotReady)), or the engine has no health checks of images.
+    /// ([`NotReady`](HarnessError::NotReady)), or the engine has no health checks of images, or no
+    /// container can meet a condition ([`InvalidConditions`](HarnessError::InvalidConditions)): a
+    /// path with spaces, for example, or a certificate to verify without an authority.
     pub async fn wait_until_ready(&self, conditions: &ReadyConditions) -> Result<(), HarnessError> {
+        if let Some(mistake) = conditions.mistake() {
+            return Err(HarnessError::InvalidConditions(mistake));
+        }
         if let (Some(reason), Some(true)) =
             (self.daemon.health_check_unsupported(), conditions.healthy)
         {

@@ -30,6 +30,9 @@ pub enum HarnessError {
         /// The events, such as "docker.service was restarted after 2.1 s".
         events: Vec<String>,
     },
+    /// No container can meet the conditions for being ready, or the settings of a request.
+    #[error("invalid conditions: {0}")]
+    InvalidConditions(String),
     /// A container ended before it was ready, or did not become ready in time.
     #[error("failed to wait until a container of {} is ready: {problem}", text::shorten(.image))]
     NotReady {
@@ -118,6 +121,7 @@ impl HarnessError {
             Self::Engine(EngineError::StillRunning { .. }) => false,
             Self::Engine(_) | Self::Meanwhile { .. } | Self::Forward { .. } => true,
             Self::Mount { .. }
+            | Self::InvalidConditions(_)
             | Self::NotReady { .. }
             | Self::StillRunning { .. }
             | Self::Refused { .. }

@@ -31,16 +31,14 @@ pub(super) fn first(expectations: &Expectations) -> Option<String> {
 fn of_service(service: &ServiceExpectations) -> Option<String> {
     let name = text::quote(&service.name);
     let needs_network = service.ready.port.is_some() || service.requests().next().is_some();
-    if let Some(problem) = service.requests().find_map(HttpExpectations::mistake) {
+    let of_requests = || service.http.iter().find_map(HttpExpectations::mistake);
+    if let Some(problem) = service.ready.mistake().or_else(of_requests) {
         return Some(format!("service {name}: {problem}"));
     }
     if service.container.network == Some(false) && needs_network {
         return Some(format!(
             "service {name} has no network, so its port cannot be reached; leave out network"
         ));
-    }
-    if service.ready.exec.iter().any(Vec::is_empty) {
-        return Some(format!("service {name} has an empty command in exec"));
     }
     if let Some(problem) = service.exec.iter().find_map(ExecExpectations::mistake) {
         return Some(format!("service {name}: {problem}"));

@@ -42,7 +42,8 @@ fn config(settings: &TlsSettings) -> Result<ClientConfig, String> {
             let verifier = verifier.map_err(|error| error.to_string())?;
             builder.dangerous().with_custom_certificate_verifier(Arc::new(verifier))
         }
-        _ => builder
+        (None, true) => return Err("no ca, an authority to verify the certificate with".to_owned()),
+        (_, false) => builder
             .dangerous()
             .with_custom_certificate_verifier(Arc::new(AnyCertificate::new(provider))),
     };
@@ -123,6 +124,8 @@ mod tests {
         };
         assert_eq!(handshake(port, &settings(true, Some(&ca), None)).await, Ok(()));
         assert_eq!(handshake(port, &settings(false, None, Some("other"))).await, Ok(()));
+        let error = handshake(port, &settings(true, None, None)).await.unwrap_err();
+        assert!(error.starts_with("no ca"), "{error}");
         let other = rcgen::generate_simple_self_signed(["localhost".to_owned()]).unwrap();
         let wrong_ca = folder.join("other.pem");
         std::fs::write(&wrong_ca, other.cert.pem()).unwrap();
