@@ -17,11 +17,9 @@ pub(super) async fn of_service(
     companions: &Companions,
 ) -> Vec<String> {
     let mut hints = Vec::new();
-    if expected.ready.healthy == Some(true) {
-        let runs = container.failed_health_checks().await.unwrap_or_default();
-        let is_emulated = image.daemon().vm().accelerator() == Accelerator::Tcg;
-        hints.extend(of_health_check(&runs, is_emulated));
-    }
+    let runs = container.failed_health_checks().await.unwrap_or_default();
+    let is_emulated = image.daemon().vm().accelerator() == Accelerator::Tcg;
+    hints.extend(of_health_check(&runs, is_emulated));
     let state = exits::state(image.daemon(), container).await.unwrap_or_default();
     let out_of_memory = state.exit.and_then(|exit| exit.out_of_memory);
     hints.extend(
