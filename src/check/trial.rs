@@ -96,17 +96,13 @@ async fn load<'v>(
 ) -> Result<(LoadedImage<'v>, ContainerEnvironment), HarnessError> {
     let image = trial.input.image.name();
     recorder.progress(format!("loading {image} into {engine}"));
-    let begin = Instant::now();
-    let load = async {
-        let loaded = vm.load(trial.input).await;
-        (loaded, begin.elapsed())
-    };
-    // Meanwhile, because an engine loads an image on one CPU.
+    // At the same time, because an engine loads an image on one CPU.
     let version = vm.daemon.engine().version();
     let environment = container_environment(trial, &vm.daemon, recorder);
-    let ((loaded, duration), version, environment, ()) =
+    let load = vm.load(trial.input);
+    let (loaded, version, environment, ()) =
         tokio::join!(load, version, environment, vm.daemon.prepare_name_files());
-    let (loaded, present_layers) = loaded?;
+    let (loaded, present_layers, duration) = loaded?;
     let named = (engine, version.unwrap_or_default());
     let engine_run = engine_run(&image, named, &vm.daemon, duration, present_layers);
     recorder.engine_section(&image, engine_run);

@@ -1,9 +1,12 @@
 //! The VM of a trial: kept from the run before, named, or restored with as many of the image's
 //! layers as possible. Only the others are sent.
 
+use std::time::{Duration, Instant};
+
 use super::input::CheckInput;
 use super::kept_vm::{Kept, KeptImage};
 use super::recorder::{Options, Recorder};
+use crate::engine::EngineError;
 use crate::harness::{Daemon, HarnessError, LoadedImage};
 use crate::image::DiffId;
 use crate::image::digest::chain_ids;
@@ -22,10 +25,20 @@ pub(super) struct TrialVm {
     /// The VM with its engine.
     pub(super) daemon: Daemon,
     present: PresentLayers,
+    /// What was sent for a snapshot before.
+    sent: Sent,
     /// The ID of the image that a run before this one has tested in it.
     previous_image: Option<String>,
     /// The images of further containers that the run before has loaded into it.
     previous_companions: Vec<KeptImage>,
+}
+
+/// The layers that were sent to make a snapshot with them, from which the VM was then restored.
+#[derive(Clone, Copy, Default)]
+struct Sent {
+    layers: usize,
+    /// With the time for saving the snapshot and restoring it.
+    duration: Duration,
 }
 
 /// The layers of the image that the engine of a VM has.
@@ -54,6 +67,7 @@ impl TrialVm {
             return Ok(Self {
                 daemon,
                 present,
+                sent: Sent::default(),
                 previous_image: Some(image),
                 previous_companions: companions,
             });
@@ -63,22 +77,33 @@ impl TrialVm {
             let daemon = Daemon::attach(Some(name)).await?;
             return Ok(Self::new(daemon, PresentLayers::Unknown));
         }
-        let (daemon, present) = match may_omit_layers(input, options) {
-            true => start_with_layers(input, guest, options, recorder).await?,
-            false => (Daemon::start_guest(guest, &options.vm).await?, 0),
-        };
-        Ok(Self::new(daemon, PresentLayers::Lowest(present)))
+        if may_omit_layers(input, options) {
+            return start_with_layers(input, guest, options, recorder).await;
+        }
+        let daemon = Daemon::start_guest(guest, &options.vm).await?;
+        Ok(Self::new(daemon, PresentLayers::Lowest(0)))
     }
 
     /// A VM that no run before has used.
     fn new(daemon: Daemon, present: PresentLayers) -> Self {
-        Self { daemon, present, previous_image: None, previous_companions: Vec::new() }
+        let (previous_image, previous_companions) = (None, Vec::new());
+        Self { daemon, present, sent: Sent::default(), previous_image, previous_companions }
     }
 
     /// Loads the image of `input`. Layers that the engine has are not sent, if a recipe was built:
     /// the archive of another program is loaded as it is, because that is part of the test.
-    /// Returns the image, and the number of layers that were not sent.
+    /// Returns the image, the number of layers that were not sent, and the duration.
     pub(super) async fn load(
+        &self,
+        input: &CheckInput,
+    ) -> Result<(LoadedImage<'_>, usize, Duration), HarnessError> {
+        let begin = Instant::now();
+        let (loaded, present) = self.load_missing(input).await?;
+        let Sent { layers, duration } = self.sent;
+        Ok((loaded, present.saturating_sub(layers), duration + begin.elapsed()))
+    }
+
+    async fn load_missing(
         &self,
         input: &CheckInput,
     ) -> Result<(LoadedImage<'_>, usize), HarnessError> {
@@ -153,16 +178,15 @@ fn may_omit_layers(input: &CheckInput, options: &Options) -> bool {
 
 /// Restores a VM from the snapshot whose engine has the most of the image's layers. If the others
 /// are large and the engine need not get them again, they are loaded, and the VM is saved with them
-/// before any container runs in it. Returns the number of lowest layers that the engine then has.
+/// before any container runs in it.
 async fn start_with_layers(
     input: &CheckInput,
     guest: &Guest,
     options: &Options,
     recorder: &mut Recorder<'_>,
-) -> Result<(Daemon, usize), HarnessError> {
+) -> Result<TrialVm, HarnessError> {
     let opened = &input.image;
-    let diff_ids = diff_ids(input);
-    let (chain_ids, sizes) = (chain_ids(&diff_ids), opened.layer_sizes());
+    let (chain_ids, sizes) = (chain_ids(&diff_ids(input)), opened.layer_sizes());
     let found = layered::find(guest, options.vm.accelerator, &chain_ids).await?;
     let (from, present) = found.map_or((None, 0), |(from, count)| (Some(from), count));
     let missing: u64 = sizes.iter().skip(present).sum();
@@ -170,15 +194,26 @@ async fn start_with_layers(
     let layered = Layered { from, saveable };
     let daemon = Daemon::start_layered(guest, &options.vm, OwnVms::End, &layered).await?;
     if !saveable || !daemon.accepts_missing_layers().await? {
-        return Ok((daemon, present));
+        return Ok(TrialVm::new(daemon, PresentLayers::Lowest(present)));
     }
+    let begin = Instant::now();
     recorder.progress(format!("loading {} for a snapshot", opened.name()));
-    daemon.load_for_snapshot(&opened.image, &sizes, present).await?;
-    recorder.progress("saving a snapshot with the layers".to_owned());
-    // Without a snapshot, on a full disk for example, the trial runs as well.
-    let saved = daemon.save(guest, &chain_ids, NOTE).await.ok();
-    let present = if saved.is_some() { diff_ids.len() } else { present };
+    let saved = match daemon.load_for_snapshot(&opened.image, &sizes, present).await {
+        Ok(()) => {
+            recorder.progress("saving a snapshot with the layers".to_owned());
+            // Without a snapshot, on a full disk for example, the trial runs as well.
+            daemon.save(guest, &chain_ids, NOTE).await.ok()
+        }
+        // The trial loads the image again, and reports what the engine says then.
+        Err(HarnessError::Engine(EngineError::Load(_))) => {
+            drop(daemon);
+            None
+        }
+        Err(error) => return Err(error),
+    };
+    let layers = if saved.is_some() { chain_ids.len() - present } else { 0 };
     let layered = Layered { from: saved.or(layered.from), saveable: false };
     let daemon = Daemon::start_layered(guest, &options.vm, OwnVms::End, &layered).await?;
-    Ok((daemon, present))
+    let vm = TrialVm::new(daemon, PresentLayers::Lowest(present + layers));
+    Ok(TrialVm { sent: Sent { layers, duration: begin.elapsed() }, ..vm })
 }
