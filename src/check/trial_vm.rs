@@ -25,7 +25,7 @@ pub(super) struct TrialVm {
     /// The VM with its engine.
     pub(super) daemon: Daemon,
     present: PresentLayers,
-    /// What was sent for a snapshot before.
+    /// The layers that were sent for a snapshot before.
     sent: Sent,
     /// The ID of the image that a run before this one has tested in it.
     previous_image: Option<String>,
