@@ -17,7 +17,7 @@ use crate::build::{
     BuildError, CacheUse, Format, Options as BuildOptions, Output, Outputs, PlanOptions, Recipe,
     StepSettings, assemble, plan_with,
 };
-use crate::harness::{DEFAULT_REFERENCE, VmSteps};
+use crate::harness::{DEFAULT_REFERENCE, VmSteps, is_loaded_as_it_is};
 use crate::image::{Platform, Reference};
 #[cfg(feature = "registry")]
 use crate::registry::Registries;
@@ -105,6 +105,12 @@ impl CheckInput {
         let options = RecipeOptions { limits: image.limits, ..RecipeOptions::default() };
         let image = ImageUnderTest::read(image, threads)?;
         Ok(Self { platform, archive, image, recipe: None, options, _built: None })
+    }
+
+    /// Whether layers that an engine has need not be sent to it. A docker-archive of another
+    /// program is loaded as it is, because its bytes are a part of the test.
+    pub(super) fn may_omit_layers(&self) -> bool {
+        self.recipe.is_some() || !is_loaded_as_it_is(&self.archive, &self.image.image)
     }
 
     /// Sets how recipes of further containers are built.

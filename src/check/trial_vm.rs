@@ -77,7 +77,7 @@ impl TrialVm {
             let daemon = Daemon::attach(Some(name)).await?;
             return Ok(Self::new(daemon, PresentLayers::Unknown));
         }
-        if may_omit_layers(input, options) {
+        if input.may_omit_layers() && options.vm.restores() {
             return start_with_layers(input, guest, options, recorder).await;
         }
         let daemon = Daemon::start_guest(guest, &options.vm).await?;
@@ -90,8 +90,8 @@ impl TrialVm {
         Self { daemon, present, sent: Sent::default(), previous_image, previous_companions }
     }
 
-    /// Loads the image of `input`. Layers that the engine has are not sent, if a recipe was built:
-    /// the archive of another program is loaded as it is, because that is part of the test.
+    /// Loads the image of `input`. Layers that the engine has are not sent, but for those of a
+    /// docker-archive: it is loaded as it is, because its bytes are a part of the test.
     /// Returns the image, the number of layers that were not sent, and the duration.
     pub(super) async fn load(
         &self,
@@ -113,7 +113,7 @@ impl TrialVm {
             PresentLayers::Unknown => None,
             PresentLayers::Lowest(count) => Some(count),
         };
-        if input.recipe.is_some()
+        if input.may_omit_layers()
             && let Some(loaded) =
                 self.daemon.load_missing_layers(&opened.image, &sizes, present).await?
         {
@@ -131,14 +131,15 @@ impl TrialVm {
         (loaded.inspect().await.ok()?.id == kept.id).then_some(loaded)
     }
 
-    /// Loads the image of a further container. In a named VM, the engine may have some layers.
+    /// Loads the image of a further container. The engine may have some of its layers: those that
+    /// it shares with the image under test, or with images of the run before.
     pub(super) async fn load_companion(
         &self,
         input: &CheckInput,
     ) -> Result<LoadedImage<'_>, HarnessError> {
         let (archive, image, sizes) =
             (&input.archive, &input.image.image, input.image.layer_sizes());
-        if matches!(self.present, PresentLayers::Unknown)
+        if input.may_omit_layers()
             && let Some((loaded, _)) = self.daemon.load_missing_layers(image, &sizes, None).await?
         {
             return Ok(loaded);
@@ -169,11 +170,6 @@ impl TrialVm {
 /// Returns the layers of the image, lowest first.
 pub(super) fn diff_ids(input: &CheckInput) -> Vec<DiffId> {
     input.image.image.layers.iter().map(|layer| layer.diff_id).collect()
-}
-
-/// Whether layers of the image may be in a snapshot.
-fn may_omit_layers(input: &CheckInput, options: &Options) -> bool {
-    input.recipe.is_some() && options.vm.restores()
 }
 
 /// Restores a VM from the snapshot whose engine has the most of the image's layers. If the others

@@ -79,7 +79,8 @@ pub struct EngineRun {
     pub timeline: Vec<TimelineEvent>,
     /// The reason why the VM was booted instead of restored from a snapshot.
     pub fallback: Option<String>,
-    /// The duration of loading the image, in seconds.
+    /// The duration of loading the image, in seconds. If a snapshot with its layers was made, with
+    /// the time for that.
     pub load_seconds: f64,
     /// The number of layers that were not sent because the engine had them.
     pub present_layers: usize,

@@ -31,6 +31,11 @@ const INSPECT_TIMEOUT: Duration = Duration::from_secs(60);
 /// The name under which an image without a name is loaded.
 pub(crate) const DEFAULT_REFERENCE: &str = "seatrial/unnamed:latest";
 
+/// Whether engines get the archive itself that `image` was read from.
+pub(crate) fn is_loaded_as_it_is(archive: &Path, image: &Image) -> bool {
+    image.format == ImageFormat::DockerArchive && archive.is_file()
+}
+
 impl Daemon {
     /// Builds the image of `recipe` and streams it into the engine.
     ///
@@ -104,7 +109,7 @@ impl Daemon {
         sizes: &[u64],
     ) -> Result<LoadedImage<'_>, HarnessError> {
         let reference = image.references.first().cloned();
-        if image.format == ImageFormat::DockerArchive && archive.is_file() {
+        if is_loaded_as_it_is(archive, image) {
             let reference = reference.unwrap_or_else(|| image.id().to_string());
             return self.load_file(archive, &reference, Some(image.id())).await;
         }

@@ -132,7 +132,7 @@ pub use error::HarnessError;
 pub use forwarded_port::ForwardedPort;
 pub(crate) use http::{Answer, check_answer, send};
 pub(crate) use line_ends::LineEnds;
-pub(crate) use load::DEFAULT_REFERENCE;
+pub(crate) use load::{DEFAULT_REFERENCE, is_loaded_as_it_is};
 pub(crate) use load_missing::is_name_in_snapshots;
 pub use loaded_image::LoadedImage;
 pub use log_stream::LogStream;

@@ -155,7 +155,8 @@ pub enum VmError {
     },
     /// Another named VM has this name.
     #[error(
-        "a VM named \"{0}\" is running; choose another --name, or end it with: seatrial vm down {0}"
+        "a VM named \"{0}\" is running; to use it: eval \"$(seatrial vm env {0})\"; to end it: \
+         seatrial vm down {0}; for a second one, choose another --name"
     )]
     NameTaken(String),
     /// The name of a VM has other characters than letters, digits, dots, dashes and underscores, or

@@ -2,6 +2,9 @@
 
 #![allow(clippy::unwrap_used, clippy::print_stderr)]
 
+#[path = "../builder/forge.rs"]
+#[allow(dead_code)]
+mod forge; // forged images
 #[path = "../builder/lab.rs"]
 #[allow(dead_code)]
 mod lab; // a folder in which the program runs

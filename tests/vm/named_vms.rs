@@ -198,6 +198,7 @@ fn a_named_vm_is_listed_and_serves_docker_until_it_is_ended() {
     let second = seatrial(&["vm", "up", GUEST, "--name", up.0]);
     assert_eq!(second.status.code(), Some(2));
     let error = String::from_utf8_lossy(&second.stderr);
+    assert!(error.contains(&format!("seatrial vm env {}", up.0)), "{error}");
     assert!(error.contains("a VM named \"named-by-a-test\" is running"), "{error}");
 
     // An ordinary client with the exported certificate.

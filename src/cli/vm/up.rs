@@ -40,10 +40,17 @@ pub(super) struct Args {
     json: bool,
 }
 
+impl Args {
+    fn name(&self) -> &str {
+        self.name.as_deref().unwrap_or(&self.guest)
+    }
+}
+
 pub(super) fn run(args: &Args) -> anyhow::Result<()> {
     args.name.as_deref().map_or(Ok(()), NamedVm::check_name)?;
     args.vm.resources.check_is_not_egress(Path::new(&args.guest))?;
     args.vm.check_published()?;
+    NamedVm::check_is_free(args.name())?;
     let snapshot = args.vm.options().restores();
     let accelerator = args.vm.accel;
     let options = PrepareOptions { accelerator, snapshot, ..PrepareOptions::default() };
@@ -68,9 +75,8 @@ pub(super) fn run(args: &Args) -> anyhow::Result<()> {
 
 /// Starts the process that owns the VM, and returns the line that it prints when the VM is ready.
 fn start_background_process(args: &Args) -> anyhow::Result<String> {
-    let name = args.name.as_deref().unwrap_or(&args.guest);
     let mut command = Command::new(std::env::current_exe()?);
-    command.args(["vm", "background", &args.guest, name]).args(args.vm.to_words());
+    command.args(["vm", "background", &args.guest, args.name()]).args(args.vm.to_words());
     // A lock or a pipe that this process was given is not the VM's.
     inherited::close_files(&mut command);
     // If this process ends before the VM is ready, the pipe closes and the background process ends.

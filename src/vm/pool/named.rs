@@ -65,6 +65,17 @@ impl NamedVm {
         }
     }
 
+    /// Checks that no VM has this name.
+    ///
+    /// # Errors
+    /// If the name is in use.
+    pub fn check_is_free(name: &str) -> Result<(), VmError> {
+        match Self::list()?.iter().any(|other| other.name == name) {
+            true => Err(VmError::NameTaken(name.to_owned())),
+            false => Ok(()),
+        }
+    }
+
     /// Registers a ready VM as `name`. It stays registered until `ready` is dropped.
     ///
     /// # Errors
@@ -72,9 +83,7 @@ impl NamedVm {
     pub fn register(name: &str, guest: &str, ready: &ReadyVm) -> Result<Self, VmError> {
         Self::check_name(name)?;
         let _names = Lock::acquire(&cache_folder(VMS)?.join(".names"))?;
-        if Self::list()?.iter().any(|other| other.name == name) {
-            return Err(VmError::NameTaken(name.to_owned()));
-        }
+        Self::check_is_free(name)?;
         let vm = &ready.vm;
         let named = Self {
             name: name.to_owned(),
