@@ -53,6 +53,7 @@ async fn a_vm_that_dies_while_an_image_is_inspected_is_noticed_at_once() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+#[ignore = "for the nightly run"]
 async fn a_full_disk_is_named_and_is_the_environments_failure_on_every_kind_of_engine() {
     for engine in [GUEST, "podman-5.4", "containerd-1.7"] {
         let bench = Workbench::on(engine).await;

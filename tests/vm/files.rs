@@ -132,7 +132,7 @@ fn all_names_of_a_file_have_the_metadata_of_its_last_entry_on_each_engine() {
     );
     let expectations = files + &run;
     std::fs::write(sample.path("e.toml"), expectations).unwrap();
-    on_each_engine(&["docker-20.10", "containerd-1.7"], |engine| {
+    on_each_engine(&["docker-20.10"], |engine| {
         let check = ["check", "links.tar", "--expect", "e.toml", "--engine", engine];
         let output = sample.seatrial(&check);
         assert!(output.status.success(), "{output:?}");

@@ -64,10 +64,7 @@ fn write_random_file(sample: &SampleImage) {
 
 #[test]
 fn only_new_layers_of_a_changed_image_are_sent_on_each_engine() {
-    on_each_engine(
-        &["docker-20.10", "podman-5.4"],
-        a_second_check_of_a_changed_image_sends_only_new_layers,
-    );
+    on_each_engine(&["docker-20.10"], a_second_check_of_a_changed_image_sends_only_new_layers);
 }
 
 #[test]
@@ -87,6 +84,7 @@ fn newer_engines_get_only_new_layers_of_a_changed_image() {
 
 /// A hard link to a file that its layer does not have is one that no engine can make.
 #[test]
+#[ignore = "for the nightly run"]
 fn a_large_image_that_the_engine_rejects_fails_like_a_small_one() {
     let sample = SampleImage::new();
     let layer = TarBuilder::new().member("link", tar::EntryType::Link, "absent", b"").finish();

@@ -75,5 +75,5 @@ fn names_the_memory_limit(engine: &str) {
 
 #[test]
 fn the_memory_limit_that_a_container_reached_is_named_on_each_engine() {
-    on_each_engine(&["docker-20.10", "containerd-1.7"], names_the_memory_limit);
+    on_each_engine(&["containerd-1.7"], names_the_memory_limit);
 }

@@ -69,6 +69,7 @@ async fn docker_20_10_gives_and_takes_images() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+#[ignore = "for the nightly run"]
 async fn docker_28_gives_and_takes_images() {
     copies_between_daemon_and_files("docker-28").await;
 }
@@ -189,11 +190,13 @@ async fn docker_pulls_what_was_pushed() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+#[ignore = "for the nightly run"]
 async fn podman_pulls_what_was_pushed() {
     pulls_what_was_pushed("podman-5.4").await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
+#[ignore = "for the nightly run"]
 async fn containerd_pulls_what_was_pushed() {
     pulls_what_was_pushed("containerd-1.7").await;
 }

@@ -36,24 +36,28 @@ fn in_the_original_race_a_client_hangs_after_sockets_target_and_works_after_read
 }
 
 #[test]
+#[ignore = "for the nightly run"]
 fn without_a_listening_socket_a_client_is_refused_after_sockets_target() {
     let expected = [("unit:sockets.target", "failed"), ("ready", "worked")];
     assert_outcomes("docker-20.10", "no-socket", expected);
 }
 
 #[test]
+#[ignore = "for the nightly run"]
 fn without_containerd_a_client_fails_although_ping_was_answered() {
     let expected = [("ping", "failed"), ("ready", "worked")];
     assert_outcomes("docker-20.10", "containerd-gone", expected);
 }
 
 #[test]
+#[ignore = "for the nightly run"]
 fn podmans_unit_is_active_while_the_connection_of_an_early_client_is_orphaned() {
     let expected = [("unit:podman.service", "hung"), ("ready", "worked")];
     assert_outcomes("podman-5.4", "original", expected);
 }
 
 #[test]
+#[ignore = "for the nightly run"]
 fn a_containerd_that_starts_slowly_refuses_an_early_client() {
     let expected = [("unit:sockets.target", "failed"), ("ready", "worked")];
     assert_outcomes("containerd-1.7", "slow-start", expected);
