@@ -64,7 +64,7 @@ pub(super) async fn run_on_engine(
     };
     let vm = match TrialVm::start(trial.input, engine.name, guest, options, recorder).await {
         Ok(vm) => vm,
-        Err(error) => return recorder.record(failed(chain(&error))),
+        Err(error) => return recorder.record(failed(problem(&error))),
     };
     let begin = Instant::now();
     match load(trial, engine.name, &vm, recorder).await {
@@ -80,11 +80,22 @@ pub(super) async fn run_on_engine(
             let case = rejected(&image, engine.name, &problem);
             recorder.record_unfiltered(case.on_engine(engine.name, begin.elapsed()));
         }
-        Err(error) => recorder.record(failed(chain(&error))),
+        Err(error) => recorder.record(failed(problem(&error))),
     }
     if options.named_vm.is_some() {
         vm.daemon.remove_leftovers().await;
     }
+}
+
+/// Describes why an engine could not be tested, and what to do about it.
+fn problem(error: &HarnessError) -> String {
+    let advice = match error {
+        HarnessError::Engine(EngineError::DiskFull(_)) => {
+            "; give the VM a larger disk: --disk GIB, or disk_gib in [vm]"
+        }
+        _ => "",
+    };
+    chain(error) + advice
 }
 
 /// Loads the image, and begins the section of the engine with that.
@@ -271,4 +282,16 @@ async fn load_companions<'d>(
         images.insert(path.clone(), loaded.map_err(|error| chain(&error)));
     }
     images
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_full_disk_of_a_vm_comes_with_advice_and_other_failures_do_not() {
+        let full = EngineError::DiskFull("write /blob: no space left on device".to_owned());
+        assert!(problem(&full.into()).ends_with("larger disk: --disk GIB, or disk_gib in [vm]"));
+        assert!(!problem(&EngineError::NoAddress.into()).contains("--disk"));
+    }
 }
