@@ -46,7 +46,10 @@ impl<'d> RuntimeChecks<'_, 'd> {
         companions: &Companions,
     ) {
         let commands = Commands { image, image_user: self.image_user, companions };
-        let pairs = commands.are_independent(expected);
+        let family = &image.daemon().vm().family().name;
+        let pairs = family == SIDE_BY_SIDE
+            && companions.is_empty()
+            && !expected.run.iter().any(may_notice_others);
         let mut runs = expected.run.iter();
         while let Some(first) = runs.next() {
             match runs.as_slice().first().filter(|_| pairs) {
@@ -88,18 +91,13 @@ impl<'d> RuntimeChecks<'_, 'd> {
     }
 }
 
-impl Commands<'_, '_> {
-    /// Whether no command of the file can notice that another one runs, so that two may run at a
-    /// time.
-    fn are_independent(&self, expected: &Expectations) -> bool {
-        let shares = |run: &RunExpectations| {
-            run.container.privileged || run.container.mounts.iter().any(|mount| mount.writable)
-        };
-        self.image.daemon().vm().family().name == SIDE_BY_SIDE
-            && self.companions.is_empty()
-            && !expected.run.iter().any(shares)
-    }
+/// Whether a command may notice that another one runs, because its container shares something with
+/// others.
+fn may_notice_others(run: &RunExpectations) -> bool {
+    run.container.privileged || run.container.mounts.iter().any(|mount| mount.writable)
+}
 
+impl Commands<'_, '_> {
     /// Runs the test case of a command.
     async fn check(&self, expected: &RunExpectations) -> Ended {
         let begin = Instant::now();
@@ -155,6 +153,8 @@ impl Ended {
 
 #[cfg(test)]
 mod tests {
+    use std::path::Path;
+
     use super::*;
     use crate::check::verdict::Checks;
     use crate::engine::EngineError;
@@ -189,6 +189,21 @@ mod tests {
         let error = ended(Err(EngineError::NoAddress.into()));
         let expected = "the container has no address on the engine's network";
         assert_eq!(error.failure().as_deref(), Some(expected));
+    }
+
+    #[test]
+    fn commands_of_privileged_containers_or_with_writable_mounts_do_not_run_beside_others() {
+        let notices = |container: &str| {
+            let text = format!("[[run]]\nname = \"x\"\ncontainer = {container}\n");
+            let expected = Expectations::parse(Path::new("e.toml"), &text).unwrap();
+            expected.run.iter().any(may_notice_others)
+        };
+        assert!(notices("{ privileged = true }"));
+        let mount =
+            |rest: &str| format!("{{ mounts = [{{ source = \"s\", path = \"/t\"{rest} }}] }}");
+        assert!(notices(&mount(", writable = true")));
+        assert!(!notices(&mount("")));
+        assert!(!notices("{ user = \"7\" }"));
     }
 
     #[test]
