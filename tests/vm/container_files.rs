@@ -2,7 +2,7 @@
 
 use seatrial::conditions::ReadyConditions;
 use seatrial::engine::{RunOptions, Settings};
-use seatrial::harness::{Container, LoadedImage};
+use seatrial::harness::{Container, Daemon, LoadedImage};
 
 use crate::containers::{shell, unsupported};
 use crate::workbench::RUN_TIMEOUT;
@@ -28,7 +28,8 @@ async fn text(container: &Container<'_>, path: &str) -> Option<String> {
 
 /// Everything that works on each engine. `other` is another container with a file at
 /// `/scratch/file`.
-pub async fn on_each(image: &LoadedImage<'_>, other: &Container<'_>, is_cri: bool) {
+pub async fn on_each(daemon: &Daemon, image: &LoadedImage<'_>, other: &Container<'_>) {
+    let is_cri = daemon.docker().is_none();
     let sysctl = ("net.ipv4.ip_unprivileged_port_start".to_owned(), "77".to_owned());
     let settings = Settings {
         tmpfs: vec!["/scratch".into()],
@@ -53,7 +54,7 @@ pub async fn on_each(image: &LoadedImage<'_>, other: &Container<'_>, is_cri: boo
         let error = container.copy_out(path).await.unwrap_err().to_string();
         assert!(error.contains("it is not a regular file"), "{path}: {error}");
     }
-    kernel_files(&container).await;
+    kernel_files(daemon, &container).await;
     let numbers: String = (1..=2_000_000).map(|number| format!("{number}\n")).collect();
     assert!(text(&container, "/numbers").await.unwrap() == numbers);
     assert_eq!(container.copy_out("/parts").await.unwrap().unwrap(), vec![0; 16 << 20]);
@@ -71,7 +72,7 @@ pub async fn on_each(image: &LoadedImage<'_>, other: &Container<'_>, is_cri: boo
 }
 
 /// The kernel answers reads of these by the namespaces of the reader.
-async fn kernel_files(container: &Container<'_>) {
+async fn kernel_files(daemon: &Daemon, container: &Container<'_>) {
     for (path, content) in [
         ("/proc/sys/kernel/hostname", "inside\n"),
         ("/proc/sys/net/ipv4/ip_unprivileged_port_start", "77\n"),
@@ -82,7 +83,12 @@ async fn kernel_files(container: &Container<'_>) {
     }
     let mounts = text(container, "/proc/mounts").await.unwrap();
     assert!(mounts.lines().any(|line| line.contains(" /scratch ")), "{mounts}");
-    assert!(text(container, "/proc/net/dev").await.unwrap().contains("eth0"));
+    // The network of the guest has the engine's bridge.
+    let devices = text(container, "/proc/net/dev").await.unwrap();
+    let is_bridge = |text: &str| ["docker0", "podman0", "cni0"].iter().any(|it| text.contains(it));
+    assert!(devices.contains("eth0") && !is_bridge(&devices), "{devices}");
+    let of_guest = daemon.guest_run("/bin/cat", &["/proc/net/dev"], RUN_TIMEOUT).await.unwrap();
+    assert!(is_bridge(&of_guest.stdout), "{}", of_guest.stdout);
 }
 
 /// Files are root's, replace what is there, and get below folders that are links.

@@ -108,7 +108,7 @@ async fn common(bench: &Workbench) {
         refused.to_string().starts_with("failed to connect to port 9 of a container of server:1: "),
         "{refused}"
     );
-    container_files::on_each(&image, &server, bench.daemon.docker().is_none()).await;
+    container_files::on_each(&bench.daemon, &image, &server).await;
     server.remove().await.unwrap();
     logs(&image).await;
     terminal(&image).await;

@@ -6,7 +6,7 @@ use std::time::Duration;
 use tokio::time::sleep;
 
 use super::file::{Answer, ContainerFile, Part};
-use super::program::{INCOMPLETE, LATE, run};
+use super::program::{INCOMPLETE, run};
 use super::request::{FileError, FileRequest};
 use crate::harness::daemon::Daemon;
 use crate::harness::error::HarnessError;
@@ -20,8 +20,11 @@ const PART_MAX: usize = 8 << 20;
 const REQUESTS_MAX: usize = 512;
 /// The pause between two programs, in which others can use the guest agent.
 const PAUSE: Duration = Duration::from_millis(30);
+/// The action of the program.
+const ACTION: &str = "read files of the container";
 /// The problem of a file that was not read.
-const KILLED: &str = "processes in the container have killed the program that reads its files";
+const KILLED: &str = "the program that reads files of the container was killed twice, or could not \
+                      be started: a process in the container has killed it, or memory is short";
 
 /// A request that is not answered as a whole.
 struct Pending<'r> {
@@ -42,6 +45,17 @@ pub(super) async fn read(
     requests: &[FileRequest],
     user: Option<&UserIds>,
 ) -> Result<Vec<Result<ContainerFile, FileError>>, HarnessError> {
+    read_by(requests, async |pending| ask(daemon, id, pending, user).await).await
+}
+
+/// The answers to requests, or the reason why there are none.
+type Answers = Result<Vec<Answer>, FileError>;
+
+/// Reads files with the answers that `ask` returns.
+async fn read_by(
+    requests: &[FileRequest],
+    mut ask: impl AsyncFnMut(&[Pending<'_>]) -> Result<Answers, HarnessError>,
+) -> Result<Vec<Result<ContainerFile, FileError>>, HarnessError> {
     let unread = || Err(FileError::Other(INCOMPLETE.to_owned()));
     let mut found: Vec<_> = requests.iter().map(|_| unread()).collect();
     let all = requests.iter().enumerate();
@@ -50,7 +64,7 @@ pub(super) async fn read(
     let mut count = REQUESTS_MAX;
     while !pending.is_empty() {
         let now: Vec<_> = pending.drain(..count.min(pending.len())).collect();
-        let answers = match ask(daemon, id, &now, user).await? {
+        let answers = match ask(&now).await? {
             Ok(answers) => answers,
             // Another file may be the cause.
             Err(_) if now.len() > 1 => {
@@ -58,7 +72,10 @@ pub(super) async fn read(
                 continue;
             }
             Err(problem) => {
-                now.iter().for_each(|it| found[it.index] = Err(FileError::Other(problem.clone())));
+                // Each of the others could take as long.
+                let others =
+                    if problem == FileError::Late { mem::take(&mut pending) } else { vec![] };
+                now.iter().chain(&others).for_each(|it| found[it.index] = Err(problem.clone()));
                 continue;
             }
         };
@@ -79,26 +96,31 @@ pub(super) async fn read(
     Ok(found)
 }
 
-/// Makes requests, and returns the answers, or a sentence that says why there are none.
+/// Makes requests to the program in the guest.
 async fn ask(
     daemon: &Daemon,
     id: &str,
     requests: &[Pending<'_>],
     user: Option<&UserIds>,
-) -> Result<Result<Vec<Answer>, String>, HarnessError> {
+) -> Result<Answers, HarnessError> {
     let ids = user.map(|UserIds { uid, gid, groups }| [&[*uid, *gid], &groups[..]].concat());
     let ids: Vec<String> = ids.iter().flatten().map(ToString::to_string).collect();
     let arguments = ["-e", READ, id].into_iter().chain(ids.iter().map(String::as_str));
     let input: Vec<u8> = requests.iter().flat_map(Pending::input).collect();
-    let output = run(daemon, &arguments.collect::<Vec<_>>(), &input).await?;
-    Ok(output.and_then(|output| match &output[..] {
-        b"late" => Err(LATE.to_owned()),
-        b"killed" => Err(KILLED.to_owned()),
+    let output = run(daemon, ACTION, &arguments.collect::<Vec<_>>(), &input).await?;
+    Ok(output.and_then(|output| answers_in(&output, requests.len())))
+}
+
+/// Parses the output of the program, which should have this many answers.
+fn answers_in(output: &[u8], count: usize) -> Answers {
+    match output {
+        b"late" => Err(FileError::Late),
+        b"killed" => Err(FileError::Other(KILLED.to_owned())),
         answers => match Answer::parse_all(answers) {
-            Some(answers) if answers.len() == requests.len() => Ok(answers),
-            _ => Err(INCOMPLETE.to_owned()),
+            Some(answers) if answers.len() == count => Ok(answers),
+            _ => Err(FileError::Other(INCOMPLETE.to_owned())),
         },
-    }))
+    }
 }
 
 impl<'r> Pending<'r> {
@@ -155,6 +177,51 @@ mod tests {
 
     fn answer(text: &str) -> Answer {
         Answer::parse_all(text.as_bytes()).unwrap().pop().unwrap()
+    }
+
+    const FOUND: &str = "found 1 2 33188 0 0 0 1 9 0 1 1 0\nx";
+
+    /// Reads `a`, `b` and `c` with a program that has these outputs, one after the other. Returns
+    /// the paths of each run, and the contents or problems of the files.
+    async fn read_with(outputs: &[&str]) -> (Vec<String>, Vec<String>) {
+        let requests = ["a", "b", "c"].map(|path| request(path, Some(9)));
+        let (mut runs, mut outputs) = (Vec::new(), outputs.iter());
+        let found = read_by(&requests, async |pending| {
+            runs.push(pending.iter().map(|it| &*it.request.path).collect());
+            Ok(answers_in(outputs.next().unwrap().as_bytes(), pending.len()))
+        });
+        let found = found.await.unwrap().into_iter().map(|file| match file {
+            Ok(file) => String::from_utf8(file.info.content.unwrap()).unwrap(),
+            Err(error) => error.to_string(),
+        });
+        (runs, found.collect())
+    }
+
+    #[tokio::test]
+    async fn files_are_read_together_and_the_rest_later() {
+        let outputs = [&format!("{FOUND}later\nerror 13\n"), FOUND];
+        let (runs, found) = read_with(&outputs).await;
+        assert_eq!(runs, ["abc", "b"]);
+        assert_eq!(found, ["x", "x", "Permission denied (os error 13)"]);
+    }
+
+    #[tokio::test]
+    async fn after_a_run_without_answers_each_file_is_read_by_itself() {
+        let incomplete = format!("{FOUND}{FOUND}");
+        for (first, problem) in [("late", None), ("killed", Some(KILLED)), (&incomplete, None)] {
+            let second = if problem.is_some() { first } else { "found" };
+            let (runs, found) = read_with(&[first, FOUND, second, FOUND]).await;
+            assert_eq!(runs, ["abc", "a", "b", "c"], "{first}");
+            assert_eq!(found, ["x", problem.unwrap_or(INCOMPLETE), "x"], "{first}");
+        }
+    }
+
+    #[tokio::test]
+    async fn after_a_single_file_that_is_late_no_other_is_read() {
+        let (runs, found) = read_with(&["late", FOUND, "late"]).await;
+        assert_eq!(runs, ["abc", "a", "b"]);
+        let late = FileError::Late.to_string();
+        assert_eq!(found, ["x", &late, &late]);
     }
 
     #[test]

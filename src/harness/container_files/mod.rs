@@ -129,7 +129,7 @@ pub(super) async fn copy_in(
         return Err(failed(&action, Errno::INVAL));
     }
     let arguments = ["-e", WRITE, container.id(), &(file.mode & 0o7777).to_string()];
-    match run(daemon, &arguments, &input).await? {
+    match run(daemon, &action, &arguments, &input).await? {
         Ok(output) if output == b"written" => Ok(()),
         Ok(output) => {
             let number = output.strip_prefix(b"error ").map(String::from_utf8_lossy);

@@ -22,6 +22,9 @@ pub(crate) struct FileRequest {
 pub(crate) enum FileError {
     /// A system call failed with this error, as it does for a command in the container.
     System(Errno),
+    /// The file system or the kernel does not answer: for this file, or one that was to be read
+    /// before it.
+    Late,
     /// Another reason, as a sentence.
     Other(String),
 }
@@ -38,6 +41,10 @@ impl fmt::Display for FileError {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::System(error) => error.fmt(formatter),
+            Self::Late => formatter.write_str(
+                "files of the container were not read or written within 60 s; the file system or \
+                 the kernel does not answer",
+            ),
             Self::Other(problem) => problem.fmt(formatter),
         }
     }

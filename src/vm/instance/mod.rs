@@ -29,8 +29,8 @@ pub(in crate::vm) mod vm;
 mod wake;
 
 pub use accelerator::{Accelerator, AcceleratorChoice};
-pub(crate) use agent::STDIN_MAX;
 pub use agent::{Agent, CommandOutput};
+pub(crate) use agent::{RawOutput, STDIN_MAX};
 pub(crate) use connect::Connector;
 pub(crate) use environments::Recording;
 pub(crate) use frames::FramedStream;

@@ -213,6 +213,6 @@ fn wanted_by(test: &PropertyExpectations, follow: bool) -> Option<Wanted<'_>> {
 fn unread(path: &str, error: &FileError) -> Unread {
     match error {
         FileError::System(error) => Unread::Refused(error.to_string()),
-        FileError::Other(problem) => Unread::Unknown(of_file(path)(io::Error::other(&**problem))),
+        error => Unread::Unknown(of_file(path)(io::Error::other(error.to_string()))),
     }
 }
