@@ -119,6 +119,11 @@ impl Checks {
         Results { passed, mismatches, hints, problems }
     }
 
+    /// Whether all checks could be made, and passed.
+    pub(crate) fn has_passed(&self) -> bool {
+        self.mismatches.is_empty() && self.problems.is_empty()
+    }
+
     /// The checks that did not pass.
     pub(crate) fn mismatches(&self) -> &[Check] {
         &self.mismatches
@@ -165,6 +170,15 @@ mod tests {
         assert_eq!(passed[0].expected, rules.in_words());
         let found: Vec<String> = mismatches.iter().map(|check| check.found.to_string()).collect();
         assert_eq!(found, ["\"1\" once in \"1.2\"", "nothing"]);
+    }
+
+    #[test]
+    fn checks_have_not_passed_if_one_could_not_be_made() {
+        let mut checks = Checks::default();
+        checks.record("mode", "0644", "0644", true);
+        assert!(checks.has_passed());
+        checks.problem("the file was replaced while it was read".to_owned());
+        assert!(!checks.has_passed());
     }
 
     #[test]

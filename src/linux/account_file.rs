@@ -16,7 +16,7 @@ pub(crate) fn lines(text: &str) -> Lines {
 
 /// The first line in which the field with the index `key` is `value`: the one that counts, as in C
 /// libraries.
-pub(crate) fn find<'l>(lines: &'l Lines, key: usize, value: &str) -> Option<&'l [String]> {
+pub(crate) fn find<'l>(lines: &'l [Vec<String>], key: usize, value: &str) -> Option<&'l [String]> {
     let line = lines.iter().find(|line| line.get(key).is_some_and(|field| field == value))?;
     Some(line)
 }

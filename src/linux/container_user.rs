@@ -1,9 +1,12 @@
 //! The numbers of a container's user, as engines find them in its account files.
 
-use super::account_file::{self, ID, Lines, NAME};
+use super::account_file::{self, ID, NAME};
 
 /// The index of the group in a line about a user, and of the members in a line about a group.
 const GROUP: usize = 3;
+
+/// The lines of `/etc/passwd` and `/etc/group`.
+type Files<'l> = (&'l [Vec<String>], &'l [Vec<String>]);
 
 /// The numbers of the user that a process runs as.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -23,7 +26,7 @@ pub(crate) struct UserIds {
 pub(crate) fn find(
     user: &str,
     groups: &[String],
-    (passwd, group): (&Lines, &Lines),
+    (passwd, group): Files<'_>,
 ) -> Result<UserIds, String> {
     let (name, group_name) = user.split_once(':').unwrap_or((user, ""));
     // Without a user, this is the account of root.
@@ -52,8 +55,29 @@ pub(crate) fn find(
     Ok(ids)
 }
 
+/// Finds the user of a container over CRI, as a kubelet and containerd do. The group of an image's
+/// `USER:GROUP` is ignored. That of a pod is a number, and replaces only the user's own group: the
+/// supplementary groups of the user stay.
+///
+/// # Errors
+/// If there is no such user: a sentence that names it.
+pub(crate) fn find_over_cri(
+    of_image: &str,
+    of_pod: Option<&str>,
+    groups: &[String],
+    files: Files<'_>,
+) -> Result<UserIds, String> {
+    let split = |user| str::split_once(user, ':').unwrap_or((user, ""));
+    let (name, group) = split(of_pod.unwrap_or_default());
+    let name = if name.is_empty() { split(of_image).0 } else { name };
+    let mut ids = find(name, &[], files)?;
+    ids.gid = group.parse().unwrap_or(ids.gid);
+    ids.groups.extend(groups.iter().filter_map(|group| group.parse::<u32>().ok()));
+    Ok(ids)
+}
+
 /// The line of the account with this name or number.
-fn account<'l>(lines: &'l Lines, name: &str) -> Option<&'l [String]> {
+fn account<'l>(lines: &'l [Vec<String>], name: &str) -> Option<&'l [String]> {
     let key = if name.parse::<u32>().is_ok() { ID } else { NAME };
     account_file::find(lines, key, name)
 }
@@ -71,12 +95,20 @@ mod tests {
     use super::*;
 
     const PASSWD: &str = "root:x:0:0::/:/bin/sh\napp:x:7:8\napp:x:9:9\nshort\n";
-    const GROUP: &str = "root:x:0:\ncrew:x:20:mate,app\napp:x:8:\nwheel:x:30:app\nstaff:x:40:\n";
+    const GROUP: &str =
+        "root:x:0:\ncrew:x:20:mate,app\napp:x:8:\nwheel:x:30:app,root\nstaff:x:40:\n";
+
+    fn files() -> [Vec<Vec<String>>; 2] {
+        [PASSWD, GROUP].map(account_file::lines)
+    }
+
+    fn owned(groups: &[&str]) -> Vec<String> {
+        groups.iter().map(ToString::to_string).collect()
+    }
 
     fn ids(user: &str, groups: &[&str]) -> Result<(u32, u32, Vec<u32>), String> {
-        let files = [PASSWD, GROUP].map(account_file::lines);
-        let groups: Vec<String> = groups.iter().map(ToString::to_string).collect();
-        let ids = find(user, &groups, (&files[0], &files[1]))?;
+        let [passwd, group] = files();
+        let ids = find(user, &owned(groups), (&passwd, &group))?;
         Ok((ids.uid, ids.gid, ids.groups))
     }
 
@@ -84,7 +116,9 @@ mod tests {
     #[test]
     fn users_and_groups_are_those_of_engines() {
         for (user, groups, expected) in [
-            ("", &[][..], (0, 0, vec![])),
+            ("", &[][..], (0, 0, vec![30])),
+            ("0", &[], (0, 0, vec![30])),
+            ("root", &[], (0, 0, vec![30])),
             ("app", &[], (7, 8, vec![20, 30])),
             ("7", &[], (7, 8, vec![20, 30])),
             ("app:staff", &[], (7, 40, vec![])),
@@ -97,5 +131,23 @@ mod tests {
         }
         assert_eq!(ids("absent", &[]).unwrap_err(), r#"/etc/passwd has no user "absent""#);
         assert_eq!(ids("app:no", &[]).unwrap_err(), r#"/etc/group has no group "no""#);
+    }
+
+    /// `getImageUser` of a kubelet, and `WithUser` and `WithAdditionalGIDs` of containerd 1.7.
+    #[test]
+    fn over_cri_the_group_of_an_image_is_lost_and_groups_of_the_user_stay() {
+        let [passwd, group] = files();
+        for (of_image, of_pod, groups, expected) in [
+            ("7:99", None, &[][..], (7, 8, vec![20, 30])),
+            ("app:staff", None, &[], (7, 8, vec![20, 30])),
+            ("7:99", Some(":40"), &["41"], (7, 40, vec![20, 30, 41])),
+            ("7:99", Some("app:40"), &[], (7, 40, vec![20, 30])),
+            ("app", Some("1000"), &[], (1000, 0, vec![])),
+            (":40", None, &[], (0, 0, vec![30])),
+            ("", None, &[], (0, 0, vec![30])),
+        ] {
+            let ids = find_over_cri(of_image, of_pod, &owned(groups), (&passwd, &group)).unwrap();
+            assert_eq!((ids.uid, ids.gid, ids.groups), expected, "{of_image} {of_pod:?}");
+        }
     }
 }

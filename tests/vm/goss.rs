@@ -3,7 +3,7 @@
 
 use serde_json::Value;
 
-use crate::each_engine::on_each_engine;
+use crate::each_engine::{is_cri, on_each_engine};
 use crate::sample_image::{SampleImage, outcomes};
 use crate::service_checks::ANSWER;
 
@@ -192,8 +192,15 @@ const SERVER: &str = "\
 
 /// Tests in the running container. They are made as its user.
 const RUNNING: &str = r#"
-file: { /proc/self/status: { exists: true, contents: ["/^Uid:\\s+7\\s/", "/^Gid:\\s+8\\s/"] } }
+file:
+  /proc/self/status:
+    exists: true
+    contents: ["/^Uid:\\s+7\\s/", "/^Gid:\\s+$GID\\s/", "$GROUPS/^Groups:.*\\b9\\b/"]
 command:
+  ids:
+    exec: /bin/busybox cat /proc/self/status
+    exit-status: 0
+    stdout: ["/^Uid:\\s+7\\s/", "/^Gid:\\s+$GID\\s/", "$GROUPS/^Groups:.*\\b9\\b/"]
   passes: { exec: "echo one; echo two >&2", exit-status: 0, stdout: [one], stderr: ["/^t.o$/"] }
   exit 3: { exit-status: 3 }
   echo x: { exit-status: 0, stdout: "x\n" }
@@ -251,12 +258,17 @@ fn has_the_results_of_goss(engine: &str) {
         let link = sample.path("rootfs/bin").join(applet);
         std::os::unix::fs::symlink("busybox", link).unwrap();
     }
+    // The user is "7:8". Over CRI, the group gets lost, and its other groups do not.
+    let passwd = "root:x:0:0:root:/root:/bin/sh\nweb:x:7:6::/www:/bin/true\n";
+    std::fs::write(sample.path("rootfs/etc/passwd"), passwd).unwrap();
+    let (gid, groups) = if is_cri(engine) { ("6", "") } else { ("8", "!") };
+    let running = RUNNING.replace("$GID", gid).replace("$GROUPS", groups);
     sample.seatrial(&["build", "app.toml", "-o", "app.tar"]);
-    let (code, verdict, errors) = check(&sample, RUNNING, &["--engine", engine]);
+    let (code, verdict, errors) = check(&sample, &running, &["--engine", engine]);
     assert_eq!(code, Some(0), "{errors}{verdict:#}");
     assert!(outcomes(&verdict).contains(&("service of goss", "passed")), "{verdict:#}");
     assert!(outcomes(&verdict).contains(&("port tcp6:8080", "passed")), "{verdict:#}");
-    let wrong = RUNNING
+    let wrong = running
         .replace("exit 3: { exit-status: 3 }", "exit 3: { exit-status: 0 }")
         .replace("x\\n", "x")
         .replace("retry_count: 2", "retry_count: 1")

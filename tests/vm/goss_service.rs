@@ -30,6 +30,8 @@ const START: &str = "\
     mkdir -p /var/lib/dpkg/status.d; cd /var/lib/dpkg/status.d; \
     printf 'Package: single\\nVersion: 2\\n' >single; printf x >single.md5sums; cd /; \
     printf 'Package: made\\nVersion: 1\\n' >/var/lib/dpkg/status; \
+    i=0; while [ $i -lt 70 ]; do printf 'Package: part%s\\nVersion: 1\\n' $i \
+    >/var/lib/dpkg/status.d/part$i; i=$((i + 1)); done; \
     truncate -s 80M /large; echo secret >/foreign; chmod 600 /foreign; chown 7 /foreign; \
     syslogd -O /dev/null; echo serves $NAME; exec httpd -f -p 8080 -h /www";
 
@@ -46,10 +48,14 @@ file:
   /foreign: { exists: true, mode: "0600", uid: 7 }
   /nothing/at/all: { exists: false }
   /proc/1/comm: { exists: true, contents: [httpd] }
+  /proc/self/status: { exists: true, contents: ["/^Uid:\\s+0\\s/", "/^Groups:.*\\b4\\b/"] }
   /skipped: { exists: true, skip: true }
 user: { mate: { exists: true, uid: 5, groups: [crew], home: /home } }
 group: { crew: { exists: true, gid: 9 } }
-package: { made: { installed: true, versions: ["1"] }, single: { installed: true } }
+package:
+  made: { installed: true, versions: ["1"] }
+  single: { installed: true }
+  part69: { installed: true }
 port: { tcp6:8080: { listening: true } }
 process: { httpd: { running: true } }
 command: { "test $NAME = ahoy && ! test -e /nothing": { exit-status: 0 } }
@@ -70,7 +76,7 @@ fn sample() -> SampleImage {
     }
     let write = |path: &str, text: &str| std::fs::write(sample.path(path), text).unwrap();
     write("rootfs/etc/passwd", "root:x:0:0:root:/root:/bin/sh\n");
-    write("rootfs/etc/group", "root:x:0:\n");
+    write("rootfs/etc/group", "root:x:0:\nadm:x:4:root\n");
     write("conf/app.conf", "mounted\n");
     std::os::unix::fs::symlink("dev", sample.path("rootfs/devices")).unwrap();
     sample.seatrial(&["build", "app.toml", "-o", "app.tar"]);
@@ -114,7 +120,8 @@ fn sees_the_container(engine: &str) {
         // Without the capability, root reads no files of others, and a file has none below it.
         .replace("uid: 7 }", "contents: [secret] }\n  /made/nothing: { exists: false }")
         .replace("listening: true", "listening: false");
-    let (output, verdict) = sample.check(&expectations(&sample, &wrong), &["--engine", engine]);
+    let expected = expectations(&sample, &wrong).replace("user = \"0\"", "user = \"root\"");
+    let (output, verdict) = sample.check(&expected, &["--engine", engine]);
     assert_eq!(output.status.code(), Some(3), "{verdict:#}");
     let failed = [
         "file /foreign",
@@ -135,6 +142,28 @@ fn sees_the_container(engine: &str) {
     let large = "it has 83886080 bytes, and files of up to 64 MiB are read";
     let problem = case(&verdict, "service web: file /large")["problem"].clone();
     assert!(problem.as_str().unwrap().contains(large), "{problem}");
+    refuses_files(&sample, engine);
+}
+
+/// Tests of what root cannot read without the capability. goss takes such accounts and packages as
+/// absent.
+const REFUSED: &str = "file: { /foreign: { exists: true, contents: [secret] } }\n\
+                       user: { mate: { exists: true }, root: { exists: false } }\n\
+                       package: { made: { installed: true } }\n";
+
+fn refuses_files(sample: &SampleImage, engine: &str) {
+    let refuse = "for file in /etc/passwd /var/lib/dpkg/status; do \
+                  chown 7 $file; chmod 600 $file; done; syslogd";
+    let expected = expectations(sample, REFUSED).replace("syslogd", refuse);
+    let (output, verdict) = sample.check(&expected, &["--engine", engine]);
+    assert_eq!(output.status.code(), Some(1), "{verdict:#}");
+    assert_eq!(case(&verdict, "service web: user root")["outcome"], "passed", "{verdict:#}");
+    for (test, file) in [("file /foreign", ""), ("user mate", "passwd"), ("package made", "status")]
+    {
+        let case = case(&verdict, &format!("service web: {test}"));
+        let found = case["mismatches"][0]["found"].as_str().unwrap_or_else(|| panic!("{case:#}"));
+        assert!(found.contains(file) && found.contains("Permission denied"), "{case:#}");
+    }
 }
 
 /// A goss file without tests that need a container that keeps running.

@@ -2,30 +2,13 @@
 
 use sha2::{Digest as _, Sha256};
 
-use super::owner_names::OwnerNames;
-use crate::archive::files::{CONTENT_MAX, FileInfo};
+use super::account_files::AccountFiles;
+use super::content;
+use crate::archive::files::FileInfo;
 use crate::archive::tar::MemberKind;
 use crate::check::expectations::{FileExpectations, FileType};
 use crate::check::verdict::Checks;
 use crate::text::{self, Description, value};
-
-/// Returns the content of the file that was found at `path`; `None` if it is not a regular file.
-///
-/// # Errors
-/// If it is too large: a sentence that names it.
-pub(in crate::check) fn content<'f>(
-    path: &str,
-    found: &'f FileInfo,
-) -> Result<Option<&'f [u8]>, String> {
-    if found.kind == MemberKind::File && found.size > CONTENT_MAX {
-        let (path, size, max) = (text::shorten(path), found.size, CONTENT_MAX >> 20);
-        return Err(format!(
-            "failed to check the content of {path}: it has {size} bytes, and files of up to \
-             {max} MiB are read"
-        ));
-    }
-    Ok(found.content.as_deref())
-}
 
 /// Describes a file without content.
 pub(in crate::check) fn without_content(found: &FileInfo) -> String {
@@ -43,7 +26,7 @@ pub(in crate::check) fn without_content(found: &FileInfo) -> String {
 pub(in crate::check) fn check(
     expected: &FileExpectations,
     found: Option<&FileInfo>,
-    owners: &OwnerNames,
+    accounts: &AccountFiles,
     advice: &str,
 ) -> Checks {
     let mut checks = Checks::default();
@@ -54,10 +37,10 @@ pub(in crate::check) fn check(
     if let (true, Some(found)) = (must_exist, found) {
         check_metadata(expected, found, &mut checks);
         if let Some(user) = &expected.user {
-            owners.users.record(&mut checks, user, found.uid);
+            accounts.record_user(&mut checks, user, found.uid);
         }
         if let Some(group) = &expected.group {
-            owners.groups.record(&mut checks, group, found.gid);
+            accounts.record_group(&mut checks, group, found.gid);
         }
         if needs_content(expected) {
             match content(&expected.path, found) {

@@ -3,8 +3,8 @@
 use std::collections::BTreeMap;
 
 use crate::check::CheckError;
-use crate::check::comparison::file::{check, content, needs_content};
-use crate::check::comparison::owner_names::{GROUPS, Names, OwnerNames, USERS};
+use crate::check::comparison::account_files::{self, AccountFiles, GROUPS, USERS};
+use crate::check::comparison::file::{check, needs_content};
 use crate::check::expectations::FileExpectations;
 use crate::check::image::ImageUnderTest;
 use crate::check::verdict::Checks;
@@ -24,7 +24,8 @@ pub(super) fn check_all(
             of_path.entry(path).or_default().push(index);
         }
     }
-    let owners = owner_names(image, expected)?;
+    let needs_names = expected.iter().any(|file| file.user.is_some() || file.group.is_some());
+    let accounts = if needs_names { image.account_files()? } else { AccountFiles::default() };
     let mut checks: Vec<Option<Checks>> = expected.iter().map(|_| None).collect();
     let wanted = of_path.iter().map(|(path, indexes)| {
         (*path, indexes.iter().any(|index| needs_content(&expected[*index])))
@@ -33,32 +34,29 @@ pub(super) fn check_all(
         for index in of_path.get(path).into_iter().flatten() {
             let expected = &expected[*index];
             let advice = if expected.is_literal { "" } else { IN_RUN };
-            checks[*index] = Some(check(expected, Some(found), &owners, advice));
+            checks[*index] = Some(check(expected, Some(found), &accounts, advice));
         }
     })?;
     let missing = |(checks, expected): (Option<Checks>, _)| {
-        checks.unwrap_or_else(|| check(expected, None, &owners, ""))
+        checks.unwrap_or_else(|| check(expected, None, &accounts, ""))
     };
     Ok(checks.into_iter().zip(expected).map(missing).collect())
 }
 
-/// Reads the account files of `image` that `expected` needs.
-fn owner_names(
-    image: &ImageUnderTest,
-    expected: &[FileExpectations],
-) -> Result<OwnerNames, CheckError> {
-    let mut owners = OwnerNames::default();
-    let read = |path: &'static str, names: &mut Names| {
-        let target = image.target_of(path);
-        image.for_each_found(target.iter().map(|path| (path.as_str(), true)), |_, found| {
-            names.read(content(path, found));
-        })
-    };
-    if expected.iter().any(|file| file.user.is_some()) {
-        read(USERS, &mut owners.users)?;
+impl ImageUnderTest {
+    /// Reads the account files of the image.
+    pub(super) fn account_files(&self) -> Result<AccountFiles, CheckError> {
+        let targets = [USERS, GROUPS].map(|path| self.target_of(path));
+        let mut files = AccountFiles::default();
+        let paths = targets.iter().flatten().map(|path| (path.as_str(), true));
+        self.for_each_found(paths, |target, found| {
+            if targets[0].as_deref() == Some(target) {
+                files.users = account_files::lines(USERS, found);
+            }
+            if targets[1].as_deref() == Some(target) {
+                files.groups = account_files::lines(GROUPS, found);
+            }
+        })?;
+        Ok(files)
     }
-    if expected.iter().any(|file| file.group.is_some()) {
-        read(GROUPS, &mut owners.groups)?;
-    }
-    Ok(owners)
 }

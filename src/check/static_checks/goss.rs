@@ -5,9 +5,9 @@ use std::collections::{BTreeMap, BTreeSet};
 use crate::archive::FileSystem;
 use crate::archive::files::FileInfo;
 use crate::check::CheckError;
-use crate::check::comparison::goss::{
-    self, AccountFiles, AccountsAndPackages, FoundFile, Packages, SKIPPED, Unread,
-};
+use crate::check::comparison::Unread;
+use crate::check::comparison::account_files::AccountFiles;
+use crate::check::comparison::goss::{self, AccountsAndPackages, FoundFile, Packages, SKIPPED};
 use crate::check::expectations::{GossSubject, PropertyExpectations, ServiceExpectations};
 use crate::check::image::ImageUnderTest;
 use crate::check::verdict::{Checks, TestCase};
@@ -45,8 +45,8 @@ impl ImageUnderTest {
     ) -> Result<Vec<Checks>, CheckError> {
         let known = AccountsAndPackages {
             accounts: match goss::need_accounts(expected) {
-                true => self.accounts()?.into(),
-                false => AccountFiles::default().into(),
+                true => self.account_files()?,
+                false => AccountFiles::default(),
             },
             packages: match goss::need_packages(expected) {
                 true => {
@@ -70,22 +70,6 @@ impl ImageUnderTest {
             checks.unwrap_or_else(|| goss::check(test, self.without_target(test, &infos), &known))
         };
         Ok(checks.into_iter().zip(expected).map(missing).collect())
-    }
-
-    fn accounts(&self) -> Result<AccountFiles, CheckError> {
-        let [users, groups] = goss::ACCOUNT_FILES.map(|path| self.target_of(path));
-        let mut files = AccountFiles::default();
-        let paths = [&users, &groups].into_iter().flatten().map(|path| (path.as_str(), true));
-        self.for_each_found(paths, |path, found| {
-            let file = || Some((path.to_owned(), found.clone()));
-            if users.as_deref() == Some(path) {
-                files.users = file();
-            }
-            if groups.as_deref() == Some(path) {
-                files.groups = file();
-            }
-        })?;
-        Ok(files)
     }
 
     /// The metadata of the files that tests are about, by their paths.

@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use crate::archive::tree::Node;
 use crate::check::CheckError;
-use crate::check::comparison::file;
+use crate::check::comparison;
 use crate::check::expectations::LicenseExpectations;
 use crate::check::image::ImageUnderTest;
 use crate::check::verdict::Checks;
@@ -34,7 +34,8 @@ pub(super) fn check(
     let mut found = BTreeMap::new();
     let wanted: BTreeSet<&str> = paths.iter().flatten().map(String::as_str).collect();
     image.for_each_found(wanted.into_iter().map(|path| (path, true)), |path, file| {
-        found.insert(path, file::content(path, file).map(|content| content.map(denied_words)));
+        found
+            .insert(path, comparison::content(path, file).map(|content| content.map(denied_words)));
     })?;
     for (name, path) in names.iter().zip(&paths) {
         match path.as_deref().and_then(|path| found.get(path)) {

@@ -2,78 +2,38 @@
 
 use std::collections::BTreeSet;
 
-use crate::archive::files::FileInfo;
-use crate::check::comparison::file;
+use crate::check::comparison::Unread;
+use crate::check::comparison::account_files::{AccountFile, AccountFiles};
 use crate::check::expectations::{Found, GossProperty};
-use crate::linux::account_file::{self, ID, Lines, NAME};
+use crate::linux::account_file::{self, ID, NAME};
 
-/// The files with the accounts: users and groups. Symlinks there are followed.
-pub(in crate::check) const ACCOUNT_FILES: [&str; 2] = ["/etc/passwd", "/etc/group"];
-
-/// The files with accounts that were found, with their paths.
-#[derive(Default)]
-pub(in crate::check) struct AccountFiles {
-    pub users: Option<(String, FileInfo)>,
-    pub groups: Option<(String, FileInfo)>,
+/// The lines of an account file, which has none if it does not exist.
+fn lines(file: &AccountFile) -> Result<&[Vec<String>], Unread> {
+    Ok(file.as_ref().map_err(Clone::clone)?.as_deref().unwrap_or_default())
 }
 
-/// The accounts of an image or a container; or the reason why a file with them is not read.
-pub(in crate::check) struct Accounts {
-    users: Result<Lines, String>,
-    groups: Result<Lines, String>,
-}
-
-impl Default for Accounts {
-    fn default() -> Self {
-        AccountFiles::default().into()
-    }
-}
-
-impl From<AccountFiles> for Accounts {
-    fn from(AccountFiles { users, groups }: AccountFiles) -> Self {
-        let lines = |file: Option<(String, FileInfo)>| match file {
-            Some((path, found)) => Ok(lines(file::content(&path, &found)?.unwrap_or_default())),
-            None => Ok(Lines::new()),
-        };
-        Self { users: lines(users), groups: lines(groups) }
-    }
-}
-
-impl Accounts {
-    /// Accounts that are not known, for this reason.
-    pub(in crate::check) fn unknown(problem: String) -> Self {
-        Self { users: Err(problem.clone()), groups: Err(problem) }
+impl AccountFiles {
+    pub(super) fn has_user(&self, name: &str) -> Result<bool, Unread> {
+        Ok(field(lines(&self.users)?, NAME, name, NAME).is_some())
     }
 
-    fn users(&self) -> Result<&Lines, String> {
-        self.users.as_ref().map_err(Clone::clone)
-    }
-
-    fn groups(&self) -> Result<&Lines, String> {
-        self.groups.as_ref().map_err(Clone::clone)
-    }
-
-    pub(super) fn has_user(&self, name: &str) -> Result<bool, String> {
-        Ok(field(self.users()?, NAME, name, NAME).is_some())
-    }
-
-    pub(super) fn has_group(&self, name: &str) -> Result<bool, String> {
-        Ok(field(self.groups()?, NAME, name, NAME).is_some())
+    pub(super) fn has_group(&self, name: &str) -> Result<bool, Unread> {
+        Ok(field(lines(&self.groups)?, NAME, name, NAME).is_some())
     }
 
     /// The name of the user with this number.
-    pub(super) fn user_name(&self, id: u64) -> Result<Option<Found>, String> {
-        Ok(field(self.users()?, ID, &id.to_string(), NAME).map(text))
+    pub(super) fn user_name(&self, id: u64) -> Result<Option<Found>, Unread> {
+        Ok(field(lines(&self.users)?, ID, &id.to_string(), NAME).map(text))
     }
 
     /// The name of the group with this number.
-    pub(super) fn group_name(&self, id: u64) -> Result<Option<Found>, String> {
-        Ok(field(self.groups()?, ID, &id.to_string(), NAME).map(text))
+    pub(super) fn group_name(&self, id: u64) -> Result<Option<Found>, Unread> {
+        Ok(field(lines(&self.groups)?, ID, &id.to_string(), NAME).map(text))
     }
 
     /// The number of the group called `name`.
-    pub(super) fn group_id(&self, name: &str) -> Result<Option<Found>, String> {
-        Ok(field(self.groups()?, NAME, name, ID).and_then(number))
+    pub(super) fn group_id(&self, name: &str) -> Result<Option<Found>, Unread> {
+        Ok(field(lines(&self.groups)?, NAME, name, ID).and_then(number))
     }
 
     /// Returns a property of the user called `name`.
@@ -81,8 +41,8 @@ impl Accounts {
         &self,
         name: &str,
         property: GossProperty,
-    ) -> Result<Option<Found>, String> {
-        let users = self.users()?;
+    ) -> Result<Option<Found>, Unread> {
+        let users = lines(&self.users)?;
         let of_user = |index| field(users, NAME, name, index);
         Ok(match property {
             GossProperty::Uid => of_user(ID).and_then(number),
@@ -96,7 +56,7 @@ impl Accounts {
                     line.get(ID).is_some_and(|gid| gid == primary)
                         || members.split(',').any(|member| member == name)
                 };
-                let groups = self.groups()?.iter().filter(is_in);
+                let groups = lines(&self.groups)?.iter().filter(is_in);
                 let names = groups.filter_map(|line| line.first()).cloned();
                 // goss sorts them, each once.
                 Some(Found::List(names.collect::<BTreeSet<_>>().into_iter().collect()))
@@ -106,12 +66,8 @@ impl Accounts {
     }
 }
 
-fn lines(content: &[u8]) -> Lines {
-    account_file::lines(&String::from_utf8_lossy(content))
-}
-
 /// A field of the first line in which the field with the index `key` is `value`.
-fn field<'l>(lines: &'l Lines, key: usize, value: &str, index: usize) -> Option<&'l str> {
+fn field<'l>(lines: &'l [Vec<String>], key: usize, value: &str, index: usize) -> Option<&'l str> {
     account_file::find(lines, key, value)?.get(index).map(String::as_str)
 }
 

@@ -3,10 +3,10 @@
 use md5::Md5;
 use sha2::{Digest as _, Sha256, Sha512};
 
-use super::accounts::Accounts;
 use crate::archive::files::FileInfo;
 use crate::archive::tar::{MemberKind, SpecialKind};
-use crate::check::comparison::file;
+use crate::check::comparison::account_files::AccountFiles;
+use crate::check::comparison::{Unread, content};
 use crate::check::expectations::{Found, GossProperty};
 
 /// A file, and the content to which symlinks at its path lead.
@@ -19,21 +19,6 @@ pub(in crate::check) struct FoundFile {
     pub no_owner: Option<&'static str>,
     /// The path to which the symlinks lead, and the file there; or why it is not read.
     pub target: (String, Result<Option<FileInfo>, Unread>),
-}
-
-/// The reason why a file, or a part of it, is not read.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub(in crate::check) enum Unread {
-    /// The kernel refused that, as it does for goss: its tests fail then.
-    Refused(String),
-    /// Another reason, for which it is not known whether a test fails.
-    Unknown(String),
-}
-
-impl From<String> for Unread {
-    fn from(problem: String) -> Self {
-        Self::Unknown(problem)
-    }
 }
 
 impl FoundFile {
@@ -55,26 +40,26 @@ impl FoundFile {
     pub(super) fn property(
         &self,
         property: GossProperty,
-        accounts: &Accounts,
+        accounts: &AccountFiles,
     ) -> Result<Option<Found>, Unread> {
         let of_content: fn(&[u8]) -> String = match property {
             GossProperty::Contents => |content| String::from_utf8_lossy(content).into_owned(),
             GossProperty::Md5 => |content| hex::encode(Md5::digest(content)),
             GossProperty::Sha256 => |content| hex::encode(Sha256::digest(content)),
             GossProperty::Sha512 => |content| hex::encode(Sha512::digest(content)),
-            _ => return Ok(self.metadata(property, accounts)?),
+            _ => return self.metadata(property, accounts),
         };
         let (path, target) = &self.target;
         let target = target.as_ref().map_err(Clone::clone)?.as_ref();
-        let content = target.map(|target| file::content(path, target)).transpose()?;
+        let content = target.map(|target| content(path, target)).transpose()?;
         Ok(content.flatten().map(|content| Found::Text(of_content(content))))
     }
 
     fn metadata(
         &self,
         property: GossProperty,
-        accounts: &Accounts,
-    ) -> Result<Option<Found>, String> {
+        accounts: &AccountFiles,
+    ) -> Result<Option<Found>, Unread> {
         let info = &self.info;
         let text = |text: String| Some(Found::Text(text));
         let is_owner = matches!(
@@ -82,7 +67,7 @@ impl FoundFile {
             GossProperty::Uid | GossProperty::Gid | GossProperty::Owner | GossProperty::Group
         );
         if let Some(reason) = self.no_owner.filter(|_| is_owner) {
-            return Err(reason.to_owned());
+            return Err(reason.to_owned().into());
         }
         Ok(match property {
             GossProperty::Mode => text(format!("{:04o}", info.mode)),

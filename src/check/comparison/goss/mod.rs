@@ -4,9 +4,10 @@ mod accounts;
 mod found_file;
 mod packages;
 
-pub(in crate::check) use self::accounts::{ACCOUNT_FILES, AccountFiles, Accounts};
-pub(in crate::check) use self::found_file::{FoundFile, Unread};
+pub(in crate::check) use self::found_file::FoundFile;
 pub(in crate::check) use self::packages::Packages;
+use super::Unread;
+use super::account_files::AccountFiles;
 use crate::check::expectations::{Found, GossProperty, GossSubject, Matcher, PropertyExpectations};
 use crate::check::verdict::Checks;
 use crate::text::Description;
@@ -17,7 +18,7 @@ pub(in crate::check) const SKIPPED: &str = "the goss file skips it";
 /// The accounts and packages of an image or a container.
 #[derive(Default)]
 pub(in crate::check) struct AccountsAndPackages {
-    pub accounts: Accounts,
+    pub accounts: AccountFiles,
     pub packages: Packages,
 }
 
@@ -70,7 +71,13 @@ pub(in crate::check) fn check(
     };
     let exists = match exists {
         Ok(exists) => exists,
-        Err(problem) => {
+        // goss takes accounts and packages that it cannot read as absent.
+        Err(Unread::Refused(error)) => {
+            let passed = expected.exists.is_match(&Found::Bool(false));
+            checks.record(expected.subject.existence(), expected.exists.in_words(), error, passed);
+            return checks;
+        }
+        Err(Unread::Unknown(problem)) => {
             checks.problem(problem);
             return checks;
         }
@@ -146,5 +153,32 @@ fn name(property: GossProperty) -> &'static str {
         GossProperty::Home => "home",
         GossProperty::Shell => "shell",
         GossProperty::Versions => "versions",
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    /// Whether a test passes if all files with accounts and packages are not read for this reason.
+    fn passes(subject: GossSubject, exists: bool, unread: &Unread) -> bool {
+        let exists = Matcher::parse(&json!(exists), true).unwrap();
+        let expected = PropertyExpectations { subject, exists, properties: Vec::new() };
+        let accounts = AccountFiles { users: Err(unread.clone()), groups: Err(unread.clone()) };
+        let packages = Packages::new(Err(unread.clone()));
+        check(&expected, Ok(None), &AccountsAndPackages { accounts, packages }).has_passed()
+    }
+
+    #[test]
+    fn accounts_and_packages_that_the_kernel_refuses_are_absent_as_in_goss() {
+        let refused = Unread::Refused("Permission denied".to_owned());
+        let unknown = Unread::Unknown("the answer is incomplete".to_owned());
+        for subject in [GossSubject::User, GossSubject::Group, GossSubject::Package] {
+            assert!(passes(subject("a".to_owned()), false, &refused));
+            assert!(!passes(subject("a".to_owned()), true, &refused));
+            assert!(!passes(subject("a".to_owned()), false, &unknown));
+        }
     }
 }

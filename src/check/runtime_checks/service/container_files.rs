@@ -1,18 +1,21 @@
 //! Reads files in the container of a service.
 
+use std::io;
+
 use super::Service;
-use crate::archive::files::CONTENT_MAX;
+use crate::archive::files::{CONTENT_MAX, FileInfo};
 use crate::archive::tar::MemberKind;
-use crate::check::comparison::goss::ACCOUNT_FILES;
+use crate::check::comparison::Unread;
+use crate::check::comparison::account_files::{self, AccountFiles, GROUPS, USERS};
 use crate::harness::HarnessError;
 use crate::harness::container_files::{self, ContainerFile, FileError, FileRequest};
-use crate::linux::account_file::{self, Lines};
-use crate::linux::container_user::{self, UserIds};
+use crate::linux::container_user::UserIds;
+use crate::text;
 
 /// The most files that are read together, so that the memory for them is limited.
 pub(super) const FILES_MAX: usize = 64;
 /// The largest file that is read together with others, in bytes.
-const SMALL_MAX: usize = 1 << 20;
+pub(super) const SMALL_MAX: usize = 1 << 20;
 
 /// The reason why owners of files are not known.
 pub(super) const NO_OWNER: &str =
@@ -30,14 +33,22 @@ pub(super) struct Wanted<'a> {
     pub needs_content: bool,
 }
 
+impl<'a> Wanted<'a> {
+    /// The content of the file at `path`, or where symlinks there lead.
+    pub(super) fn content_at(path: &'a str) -> Self {
+        Self { path, follow: true, needs_content: true }
+    }
+}
+
 impl Service<'_> {
     /// Reads files as `user`, or with rights to read all files. Of a large file, the content may
-    /// be missing: [`with_content`](Self::with_content) reads it.
+    /// be missing: [`with_content`](Self::with_content) reads it. If a file is late, it and all
+    /// that are read after it are [`FileError::Late`].
     ///
     /// # Errors
     /// If a request fails, or the engine has no files of a container that has ended.
     pub(super) async fn read(
-        &self,
+        &mut self,
         wanted: &[Wanted<'_>],
         user: Option<&UserIds>,
     ) -> Result<Vec<Found>, HarnessError> {
@@ -46,7 +57,7 @@ impl Service<'_> {
 
     /// Returns the file that was found with its content, if it is needed and not too large.
     pub(super) async fn with_content(
-        &self,
+        &mut self,
         wanted: Wanted<'_>,
         found: Found,
         user: Option<&UserIds>,
@@ -63,7 +74,7 @@ impl Service<'_> {
     }
 
     async fn read_up_to(
-        &self,
+        &mut self,
         content_max: usize,
         wanted: &[Wanted<'_>],
         user: Option<&UserIds>,
@@ -77,10 +88,13 @@ impl Service<'_> {
                 ends_with_container: self.ends_with_container(wanted.path),
             })
             .collect();
-        if requests.is_empty() {
-            return Ok(Vec::new());
+        if requests.is_empty() || self.is_late {
+            return Ok(requests.iter().map(|_| Err(FileError::Late)).collect());
         }
-        container_files::read(self.image.daemon(), self.container, &requests, user).await
+        let daemon = self.image.daemon();
+        let found = container_files::read(daemon, self.container, &requests, user).await?;
+        self.is_late = found.iter().any(|file| matches!(file, Err(FileError::Late)));
+        Ok(found)
     }
 
     /// Whether the file at `path` is in a file system that is there only while the container runs,
@@ -91,37 +105,59 @@ impl Service<'_> {
         paths.iter().flatten().any(|path| self.expected.ends_with_container(path))
     }
 
-    /// Returns the numbers of the user with which an engine runs commands in the container.
-    ///
-    /// # Errors
-    /// If a request fails.
-    pub(super) async fn user(&mut self) -> Result<Result<UserIds, String>, HarnessError> {
-        if let Some(user) = &self.user {
-            return Ok(user.clone());
+    /// Reads the files at `paths` as a whole. Those that do not exist are `None`.
+    pub(super) async fn whole(
+        &mut self,
+        paths: &[&str],
+        user: Option<&UserIds>,
+    ) -> Result<Vec<Result<Option<FileInfo>, Unread>>, HarnessError> {
+        let wanted: Vec<_> = paths.iter().map(|path| Wanted::content_at(path)).collect();
+        let mut files = Vec::new();
+        for (wanted, found) in wanted.iter().zip(self.read(&wanted, user).await?) {
+            let found = self.with_content(*wanted, found, user).await?;
+            files.push(info_of(wanted.path, found));
         }
-        let of_image = self.of_image.and_then(|image| image.image.config.config.user.clone());
-        let container = &self.expected.container;
-        let name = container.user.clone().or(of_image).unwrap_or_default();
-        let groups = &container.groups;
-        let is_root = matches!(&*name, "" | "0" | "root") && groups.is_empty();
-        let [passwd, group] = if is_root { Default::default() } else { self.accounts().await? };
-        let user = container_user::find(&name, groups, (&passwd, &group));
-        Ok(self.user.insert(user).clone())
+        Ok(files)
     }
 
-    /// Reads the lines of the account files, which have none if they cannot be read.
-    async fn accounts(&self) -> Result<[Lines; 2], HarnessError> {
-        let wanted = ACCOUNT_FILES.map(account_file_at);
-        let mut found = self.read(&wanted, None).await?.into_iter();
-        let mut lines = || {
-            let content = found.next()?.ok()?.info.content?;
-            Some(account_file::lines(&String::from_utf8_lossy(&content)))
-        };
-        Ok([lines().unwrap_or_default(), lines().unwrap_or_default()])
+    /// Reads the account files as `user`, or with rights to read all files.
+    pub(super) async fn account_files(
+        &mut self,
+        user: Option<&UserIds>,
+    ) -> Result<AccountFiles, HarnessError> {
+        let paths = [USERS, GROUPS];
+        let found = self.whole(&paths, user).await?;
+        let mut files = paths.iter().zip(found).map(|(path, found)| match found? {
+            Some(found) => account_files::lines(path, &found),
+            None => Ok(None),
+        });
+        let mut next = || files.next().unwrap_or(Ok(None));
+        Ok(AccountFiles { users: next(), groups: next() })
     }
 }
 
-/// An account file at this path.
-pub(super) fn account_file_at(path: &str) -> Wanted<'_> {
-    Wanted { path, follow: true, needs_content: true }
+/// Returns the file that was found at `path`, with its content; `None` if it does not exist.
+pub(super) fn info_of(path: &str, found: Found) -> Result<Option<FileInfo>, Unread> {
+    match found {
+        Ok(ContainerFile { content_error: Some(error), .. }) => {
+            Err(unread(path, &FileError::System(error)))
+        }
+        Ok(file) => Ok(Some(file.info)),
+        Err(error) if error.is_absent() => Ok(None),
+        Err(error) => Err(unread(path, &error)),
+    }
+}
+
+/// The reason why the file at `path` is not read. What the kernel refuses, it refuses to goss, too.
+pub(super) fn unread(path: &str, error: &FileError) -> Unread {
+    let problem = of_file(path)(io::Error::other(error.to_string()));
+    match error {
+        FileError::System(_) => Unread::Refused(problem),
+        FileError::Late | FileError::Other(_) => Unread::Unknown(problem),
+    }
+}
+
+/// The problem of a file that is not read.
+pub(super) fn of_file(path: &str) -> impl Fn(io::Error) -> String {
+    move |problem| format!("failed to read {} of the container: {problem}", text::shorten(path))
 }

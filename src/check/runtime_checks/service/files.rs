@@ -3,10 +3,10 @@
 use tokio::time::sleep;
 
 use super::Service;
-use super::container_files::{FILES_MAX, Found, NO_OWNER, Wanted, account_file_at};
+use super::container_files::{FILES_MAX, Found, NO_OWNER, Wanted};
 use super::intervals::FILES_TIMEOUT;
+use crate::check::comparison::account_files::AccountFiles;
 use crate::check::comparison::file;
-use crate::check::comparison::owner_names::{GROUPS, Names, OwnerNames, USERS};
 use crate::check::expectations::FileExpectations;
 use crate::check::verdict::Checks;
 use crate::harness::container_files::ContainerFile;
@@ -34,8 +34,15 @@ impl Service<'_> {
         while !all.is_empty() {
             // A file has all of the time, however long it takes to read the others.
             let is_last = clock.now() >= deadline || !self.container.state().await?.running;
-            self.compare(&mut all).await?;
-            if is_last || all.iter().all(|file| file.is_met) {
+            match self.compare(&mut all).await {
+                // A service that ends too early fails for that.
+                Err(error) if error.is_unsupported() => {
+                    let unmet = all.iter_mut().filter(|file| !file.is_met);
+                    unmet.for_each(|file| file.set_problem(&error.to_string()));
+                }
+                compared => compared?,
+            }
+            if is_last || self.is_late || all.iter().all(|file| file.is_met) {
                 break;
             }
             self.end.or(sleep(POLL_INTERVAL)).await;
@@ -47,50 +54,19 @@ impl Service<'_> {
     }
 
     /// Compares those files that are not yet as expected.
-    async fn compare(&self, all: &mut [Pending<'_>]) -> Result<(), HarnessError> {
+    async fn compare(&mut self, all: &mut [Pending<'_>]) -> Result<(), HarnessError> {
         let mut unmet: Vec<_> = all.iter_mut().filter(|file| !file.is_met).collect();
+        let needs_names = |file: &FileExpectations| file.user.is_some() || file.group.is_some();
+        let accounts = match unmet.iter().any(|file| needs_names(file.expected)) {
+            true => self.account_files(None).await?,
+            false => AccountFiles::default(),
+        };
         for pending in unmet.chunks_mut(FILES_MAX) {
-            let mut wanted: Vec<_> = pending.iter().map(|it| wanted_by(it.expected)).collect();
-            let has = |is_needed: fn(&FileExpectations) -> bool| {
-                pending.iter().any(|it| is_needed(it.expected))
-            };
-            let of_users = has(|file| file.user.is_some()).then(|| account_file_at(USERS));
-            let of_groups = has(|file| file.group.is_some()).then(|| account_file_at(GROUPS));
-            wanted.extend(of_users.iter().chain(&of_groups));
-            let mut found = match self.read(&wanted, None).await {
-                // A service that ends too early fails for that.
-                Err(error) if error.is_unsupported() => {
-                    pending.iter_mut().for_each(|it| it.set_problem(&error.to_string()));
-                    continue;
-                }
-                found => found?,
-            };
-            let mut owners = OwnerNames::default();
-            // The last ones of the list.
-            if let Some(file) = of_groups.and_then(|_| found.pop()) {
-                self.read_names(&mut owners.groups, GROUPS, file).await?;
+            let wanted: Vec<_> = pending.iter().map(|it| wanted_by(it.expected)).collect();
+            let found = self.read(&wanted, None).await?;
+            for ((pending, wanted), found) in pending.iter_mut().zip(wanted).zip(found) {
+                pending.compare(self.with_content(wanted, found, None).await?, &accounts);
             }
-            if let Some(file) = of_users.and_then(|_| found.pop()) {
-                self.read_names(&mut owners.users, USERS, file).await?;
-            }
-            for (pending, found) in pending.iter_mut().zip(found) {
-                let wanted = wanted_by(pending.expected);
-                pending.compare(self.with_content(wanted, found, None).await?, &owners);
-            }
-        }
-        Ok(())
-    }
-
-    async fn read_names(
-        &self,
-        names: &mut Names,
-        path: &str,
-        found: Found,
-    ) -> Result<(), HarnessError> {
-        match self.with_content(account_file_at(path), found, None).await? {
-            Ok(found) => names.read(file::content(path, &found.info)),
-            Err(error) if error.is_absent() => {}
-            Err(error) => names.read(Err(format!("failed to read {path}: {error}"))),
         }
         Ok(())
     }
@@ -106,7 +82,7 @@ fn wanted_by(expected: &FileExpectations) -> Wanted<'_> {
 }
 
 impl Pending<'_> {
-    fn compare(&mut self, found: Found, owners: &OwnerNames) {
+    fn compare(&mut self, found: Found, accounts: &AccountFiles) {
         let found = match found {
             Ok(found) => Some(found),
             Err(error) if error.is_absent() => None,
@@ -116,8 +92,8 @@ impl Pending<'_> {
         let problems = found.iter().flat_map(|found| without_unknown(&mut expected, found));
         let problems: Vec<String> = problems.collect();
         let found = found.as_ref().map(|found| &found.info);
-        self.checks = file::check(&expected, found, owners, IN_EXEC);
-        self.is_met = self.checks.mismatches().is_empty() && problems.is_empty();
+        self.checks = file::check(&expected, found, accounts, IN_EXEC);
+        self.is_met = self.checks.has_passed() && problems.is_empty();
         let subject = subject(self.expected);
         let problem = |problem| format!("failed to check {subject}: {problem}");
         problems.into_iter().map(problem).for_each(|problem| self.checks.problem(problem));

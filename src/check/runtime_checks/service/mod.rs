@@ -13,6 +13,7 @@ mod ready;
 mod requests;
 mod supported;
 mod test_results;
+mod user;
 
 use std::time::Duration;
 
@@ -112,7 +113,9 @@ struct Service<'a> {
     /// The image as it was read, if files of the container are compared.
     of_image: Option<&'a ImageUnderTest>,
     /// The user with which the engine runs commands in the container, once that is known.
-    user: Option<Result<UserIds, String>>,
+    user: Option<UserIds>,
+    /// Whether a file of the container was not read in time: then no other is read.
+    is_late: bool,
     /// The time for which a ready service must keep running.
     settle_time: Duration,
     /// Arrives when the container ends.
@@ -131,8 +134,19 @@ impl<'a> Service<'a> {
     ) -> Self {
         let (checks, end) = (Checks::default(), EndNotice::new(container));
         let results = TestResults::default();
-        let (of_image, user) = (None, None);
-        Self { image, container, expected, of_image, user, settle_time, end, checks, results }
+        let (of_image, user, is_late) = (None, None, false);
+        Self {
+            image,
+            container,
+            expected,
+            of_image,
+            user,
+            is_late,
+            settle_time,
+            end,
+            checks,
+            results,
+        }
     }
 
     /// The line ends in the output of the container.

@@ -1,15 +1,16 @@
 //! Tests of a goss file about files, users, groups and packages, in the container of a service.
 
 use std::io;
+use std::time::Duration;
 
 use tokio::time::{Instant, sleep, sleep_until};
 
 use super::Service;
-use super::accounts_and_packages::of_file;
-use super::container_files::{FILES_MAX, Found, NO_OWNER, Wanted};
+use super::container_files::{self, FILES_MAX, Found, NO_OWNER, Wanted, of_file};
 use super::intervals::FILES_TIMEOUT;
 use crate::archive::tar::MemberKind;
-use crate::check::comparison::goss::{self, FoundFile, Unread};
+use crate::check::comparison::Unread;
+use crate::check::comparison::goss::{self, FoundFile};
 use crate::check::expectations::{GossSubject, PropertyExpectations};
 use crate::check::verdict::Checks;
 use crate::harness::container_files::FileError;
@@ -21,10 +22,10 @@ use crate::text::errors::chain;
 type Test<'t> = (usize, &'t PropertyExpectations);
 
 impl Service<'_> {
-    /// Makes the tests of files, users, groups and packages, and makes those that fail again until
-    /// the time is over: what a service starts with may write files. `settled` is the time from
-    /// which a ready service counts as such; `None` if it is not ready. The files of a container
-    /// that has ended are there all the same.
+    /// Makes the tests of files, users, groups and packages, and makes those that fail or have no
+    /// result again until the time is over: what a service starts with may write files. `settled`
+    /// is the time from which a ready service counts as such; `None` if it is not ready. The files
+    /// of a container that has ended are there all the same.
     pub(super) async fn check_properties(
         &mut self,
         settled: Option<Instant>,
@@ -45,14 +46,14 @@ impl Service<'_> {
             let is_running = self.container.state().await?.running;
             // A test has all of the time, however long it takes to make the others.
             let is_last = settled.is_none() || !is_running || clock.now() >= deadline;
-            pending = match self.check_each(pending).await {
+            pending = match self.check_each(pending, is_running).await {
                 Err(error) if error.is_unsupported() => {
                     self.note_without_files(&chain(&error));
                     return Ok(());
                 }
                 failed => failed?,
             };
-            if pending.is_empty() || is_last {
+            if pending.is_empty() || is_last || self.is_late {
                 break !is_running;
             }
             self.end.or(sleep(POLL_INTERVAL)).await;
@@ -79,15 +80,26 @@ impl Service<'_> {
         self.results.no_files = Some(reason.to_owned());
     }
 
-    /// Makes `tests`, and returns those that fail.
+    /// Makes `tests`, and returns those that do not pass.
     async fn check_each<'t>(
         &mut self,
         tests: Vec<Test<'t>>,
+        is_running: bool,
     ) -> Result<Vec<Test<'t>>, HarnessError> {
         let all: Vec<&PropertyExpectations> = tests.iter().map(|(_, test)| *test).collect();
-        // Of an image whose user engines do not find, no container is started.
-        let user = self.user().await?;
-        let user = user.as_ref().ok();
+        // Files of a container that has ended are those that root reads.
+        let user = match is_running {
+            true => Some(self.user().await?),
+            false => None,
+        };
+        let user = match user.transpose() {
+            Ok(user) => user,
+            Err(problem) => {
+                self.set_problem(&tests, &problem);
+                return Ok(tests);
+            }
+        };
+        let user = user.as_ref();
         let known = self.accounts_and_packages(&all, user).await?;
         let mut failed = Vec::new();
         for tests in tests.chunks(FILES_MAX) {
@@ -99,7 +111,7 @@ impl Service<'_> {
                     None => Ok(None),
                 };
                 let checks = goss::check(test, file, &known);
-                if !checks.mismatches().is_empty() {
+                if !checks.has_passed() {
                     failed.push((*index, *test));
                 }
                 let share = begin.elapsed() / tests.len() as u32;
@@ -107,6 +119,15 @@ impl Service<'_> {
             }
         }
         Ok(failed)
+    }
+
+    /// Sets the reason why `tests` cannot be made.
+    fn set_problem(&mut self, tests: &[Test<'_>], problem: &str) {
+        for (index, _) in tests {
+            let mut checks = Checks::default();
+            checks.problem(problem.to_owned());
+            self.results.made.insert(*index, (checks, Duration::ZERO));
+        }
     }
 
     /// Says of failed tests how the container has ended, if it has.
@@ -134,7 +155,7 @@ impl Service<'_> {
     /// Returns the files that the tests are about, and those to which symlinks there lead, if their
     /// contents are needed. The contents of large files may be missing.
     async fn found_files(
-        &self,
+        &mut self,
         tests: &[Test<'_>],
         user: Option<&UserIds>,
     ) -> Result<Vec<Option<FoundOrLink>>, HarnessError> {
@@ -164,7 +185,7 @@ impl Service<'_> {
 
     /// Returns the file of a test, if it exists, with the content that the test needs.
     async fn with_large_content(
-        &self,
+        &mut self,
         test: &PropertyExpectations,
         (found, target): FoundOrLink,
         user: Option<&UserIds>,
@@ -209,10 +230,10 @@ fn wanted_by(test: &PropertyExpectations, follow: bool) -> Option<Wanted<'_>> {
     Some(Wanted { path, follow, needs_content: test.needs_content() })
 }
 
-/// The reason for a test of the file at `path`. What the kernel refuses, it refuses to goss, too.
+/// The reason for a test of the file at `path`, whose name has the path.
 fn unread(path: &str, error: &FileError) -> Unread {
     match error {
         FileError::System(error) => Unread::Refused(error.to_string()),
-        error => Unread::Unknown(of_file(path)(io::Error::other(error.to_string()))),
+        error => container_files::unread(path, error),
     }
 }
