@@ -30,7 +30,7 @@ pub(super) fn run(args: &Args) -> anyhow::Result<()> {
         for place in &removed.places {
             writeln!(output, "removed the credentials for {registry} {}", describe(place))?;
         }
-        if removed.places.is_empty() {
+        if removed.places.is_empty() && removed.failed.is_none() {
             writeln!(output, "there were no credentials for {registry}")?;
         }
     }
@@ -38,5 +38,8 @@ pub(super) fn run(args: &Args) -> anyhow::Result<()> {
         let (path, key) = (text::path(path), text::shorten(key));
         writeln!(messages(), "note: {path} still has credentials for {key}")?;
     }
-    Ok(())
+    match removed.failed {
+        Some(error) => Err(error.into()),
+        None => Ok(()),
+    }
 }

@@ -68,12 +68,13 @@ impl Registries {
         })
     }
 
-    /// Removes all credentials for `registry` that would be found.
+    /// Removes all credentials for `registry` that would be found, as far as files and credential
+    /// helpers can be used.
     ///
     /// # Errors
-    /// If a file or a credential helper cannot be used.
+    /// If the settings of registries cannot be read.
     pub(crate) fn log_out(&self, registry: &str) -> Result<Removed, RegistryError> {
-        self.run(async { login::remove(registry, self.mirrors()?.credential_helpers()).await })
+        self.run(async { Ok(login::remove(registry, self.mirrors()?.credential_helpers()).await) })
     }
 
     /// Whether the registry asked for credentials, and accepted those of the user `username`.

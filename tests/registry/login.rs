@@ -210,6 +210,41 @@ fn the_first_file_that_knows_the_registry_gets_the_new_password() {
     login(&lab, &address, PASSWORD).ok();
     let expected = json!({ "auths": { format!("https://{address}/v1/"): entry() } });
     assert_eq!(read(&lab, DOCKER), expected);
+    // An old password under another spelling does not win.
+    let old = json!({ "auth": STANDARD.encode(format!("{USER}:old")) });
+    let old = json!({
+        "auths": {
+            format!("https://{address}/v1/"): old, &address: old, format!("{address}/"): old,
+            "other.example": old,
+        }
+    });
+    lab.file(DOCKER, old.to_string());
+    login(&lab, &address, PASSWORD).ok();
+    let kept = json!({ &address: entry(), "other.example": old["auths"]["other.example"] });
+    assert_eq!(read(&lab, DOCKER), json!({ "auths": kept }));
+}
+
+#[test]
+fn a_logout_removes_unencrypted_passwords_although_a_credential_helper_is_missing() {
+    let lab = Lab::new();
+    let podman = "home/.config/containers/auth.json";
+    let auths = json!({ "reg.example": { "auth": "YTpi" }, "a": {} });
+    lab.file(podman, json!({ "auths": auths, "credsStore": "absent" }).to_string());
+    lab.file(DOCKER, json!({ "auths": auths }).to_string());
+    let run = seatrial(&lab, ["logout", "reg.example"]);
+    assert_eq!(run.output.status.code(), Some(2), "{}", run.stderr());
+    assert!(run.stderr().contains("docker-credential-absent"), "{}", run.stderr());
+    for name in [podman, DOCKER] {
+        assert_eq!(read(&lab, name)["auths"], json!({ "a": {} }), "{name}");
+        let path = lab.path(name).display().to_string();
+        assert!(run.stdout().contains(&format!("reg.example in {path}\n")), "{}", run.stdout());
+    }
+    // A damaged file does not keep the password in another one.
+    lab.file(podman, "[]");
+    lab.file(DOCKER, json!({ "auths": auths }).to_string());
+    let run = seatrial(&lab, ["logout", "reg.example"]);
+    assert!(run.stderr().contains("not a file with credentials"), "{}", run.stderr());
+    assert_eq!(read(&lab, DOCKER)["auths"], json!({ "a": {} }));
 }
 
 #[test]

@@ -70,8 +70,9 @@ impl EditedFile {
         Some(NamedHelper { name, server, setting: STORE.to_owned() })
     }
 
-    /// Sets the entry for `registry`: base64 of name and password, or `None` if a credential helper
-    /// keeps them.
+    /// Sets the only entry for `registry`: base64 of name and password, or `None` if a credential
+    /// helper keeps them. Other spellings of the registry are removed, because one of them could
+    /// count instead.
     pub(super) fn set(&mut self, registry: &str, auth: Option<&str>) {
         // Docker lists the registries of a credential store, Podman does not.
         let entry = match auth {
@@ -82,11 +83,8 @@ impl EditedFile {
                 return;
             }
         };
-        let new_key = match registry {
-            DOCKER_HUB if self.is_docker() => DOCKER_HUB_KEY,
-            registry => registry,
-        };
-        let key = self.key_in(AUTHS, registry).unwrap_or(new_key).to_owned();
+        let key = self.key_for(registry).to_owned();
+        self.remove(registry);
         let auths = self.content.entry(AUTHS).or_insert_with(|| json!({}));
         if auths.is_null() {
             *auths = json!({});
@@ -137,10 +135,23 @@ impl EditedFile {
         self.path.file_name().is_some_and(|name| name == Path::new("config.json"))
     }
 
-    /// The key for `registry` in the table `table`.
+    /// The key for the new entry of `registry`: the one that Docker looks for, or the one that is
+    /// there.
+    fn key_for<'k>(&'k self, registry: &'k str) -> &'k str {
+        match registry {
+            DOCKER_HUB if self.is_docker() => DOCKER_HUB_KEY,
+            registry => self.key_in(AUTHS, registry).unwrap_or(registry),
+        }
+    }
+
+    /// The key for `registry` in the table `table`, preferably without a scheme and path.
     fn key_in(&self, table: &str, registry: &str) -> Option<&str> {
         let table = self.content.get(table)?.as_object()?;
-        table.keys().map(String::as_str).find(|key| normalized(key) == registry)
+        let mut keys = table.keys().map(String::as_str);
+        match table.contains_key(registry) {
+            true => keys.find(|key| *key == registry),
+            false => keys.find(|key| normalized(key) == registry),
+        }
     }
 }
 
@@ -158,6 +169,14 @@ mod tests {
             file.set("docker.io", Some("YTpi"));
             assert_eq!(file.content[AUTHS], json!({ key: { "auth": "YTpi" } }));
             assert!(file.knows("docker.io") && !file.knows("registry-1.docker.io.example"));
+            // No other spelling of it has an old password.
+            let old = json!({ "auth": "b2xkOm9sZA==" });
+            let auths = file.content[AUTHS].as_object_mut().unwrap();
+            for other in ["docker.io", "index.docker.io", "https://registry-1.docker.io/v2/"] {
+                auths.insert(other.to_owned(), old.clone());
+            }
+            file.set("docker.io", Some("YTpj"));
+            assert_eq!(file.content[AUTHS], json!({ key: { "auth": "YTpj" } }));
             assert!(file.remove("docker.io") && !file.knows("docker.io"));
         }
     }

@@ -23,12 +23,14 @@ pub(crate) enum Place {
 }
 
 /// The credentials that were removed.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[derive(Debug, Default)]
 pub(crate) struct Removed {
     /// Where they were.
     pub(crate) places: Vec<Place>,
     /// Files that still have credentials for a part of the registry, with the key.
     pub(crate) parts: Vec<(PathBuf, String)>,
+    /// The first file or credential helper that could not be used, and may still have some.
+    pub(crate) failed: Option<RegistryError>,
 }
 
 /// Stores the name and password of a user of `registry`.
@@ -57,33 +59,60 @@ pub(in crate::registry) async fn store(
     Ok(Place::File(file.path))
 }
 
-/// Removes all credentials for `registry` that would be found.
-pub(in crate::registry) async fn remove(
-    registry: &str,
-    helpers: &Helpers,
-) -> Result<Removed, RegistryError> {
+/// Removes all credentials for `registry` that would be found: first those in files, which are
+/// unencrypted, and then those of credential helpers. A place that cannot be used does not keep the
+/// others from being removed.
+pub(in crate::registry) async fn remove(registry: &str, helpers: &Helpers) -> Removed {
     let mut removed = Removed::default();
-    for name in helpers.names.iter().filter(|name| *name != FILES) {
-        if erased(name, registry, &of_settings(helpers)).await? {
-            removed.places.push(Place::Helper(name.clone()));
-        }
-    }
+    let mut named = Vec::new();
     for path in auth_file::files() {
-        let mut file = EditedFile::read(path)?;
-        if let Some(NamedHelper { name, server, setting }) = file.helper(registry) {
-            let origin = Origin { path: &file.path, setting };
-            if erased(&name, &server, &origin).await? {
-                removed.places.push(Place::Helper(name));
-            }
+        match removed_from_file(registry, path, &mut removed) {
+            Ok((path, helper)) => named.extend(helper.map(|helper| (path, helper))),
+            Err(error) => removed.fail(error),
         }
-        if file.remove(registry) {
-            file.write()?;
-            removed.places.push(Place::File(file.path.clone()));
-        }
-        let parts = file.parts(registry).into_iter();
-        removed.parts.extend(parts.map(|key| (file.path.clone(), key)));
     }
-    Ok(removed)
+    for name in helpers.names.iter().filter(|name| *name != FILES) {
+        let found = erased(name, registry, &of_settings(helpers)).await;
+        removed.add_helper(name, found);
+    }
+    for (path, NamedHelper { name, server, setting }) in named {
+        let found = erased(&name, &server, &Origin { path: &path, setting }).await;
+        removed.add_helper(&name, found);
+    }
+    removed
+}
+
+/// Removes the credentials for `registry` in the file at `path`. Returns the file, and the
+/// credential helper that it names.
+fn removed_from_file(
+    registry: &str,
+    path: PathBuf,
+    removed: &mut Removed,
+) -> Result<(PathBuf, Option<NamedHelper>), RegistryError> {
+    let mut file = EditedFile::read(path)?;
+    if file.remove(registry) {
+        file.write()?;
+        removed.places.push(Place::File(file.path.clone()));
+    }
+    let parts = file.parts(registry).into_iter();
+    removed.parts.extend(parts.map(|key| (file.path.clone(), key)));
+    let helper = file.helper(registry);
+    Ok((file.path, helper))
+}
+
+impl Removed {
+    /// Adds that the credential helper `name` has forgotten the credentials, if it had any.
+    fn add_helper(&mut self, name: &str, erased: Result<bool, RegistryError>) {
+        match erased {
+            Ok(true) => self.places.push(Place::Helper(name.to_owned())),
+            Ok(false) => {}
+            Err(error) => self.fail(error),
+        }
+    }
+
+    fn fail(&mut self, error: RegistryError) {
+        self.failed.get_or_insert(error);
+    }
 }
 
 /// Whether the credential helper `name` had credentials for `server`, which it now forgets.
