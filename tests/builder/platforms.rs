@@ -233,11 +233,22 @@ fn a_selected_platform_is_that_of_a_recipe_without_one() {
         env!("CARGO_BIN_EXE_seatrial")
     );
     lab.tool("bash", ["-o", "pipefail", "-c", &stream]);
+    let conf = lab.seatrial(["conf", "recipe.toml"].iter().chain(&platform)).ok();
+    let conf = from_json(conf.as_bytes()).unwrap();
+    assert_eq!((&conf["architecture"], &conf["variant"]), (&"arm".into(), &"v7".into()));
     let explained = lab.seatrial(["explain", "recipe.toml", "--json"].iter().chain(&platform));
     assert!(explained.ok().contains("linux/arm/v7"));
     let several = ["build", "recipe.toml", "-o", "y.tar", "--platform", "amd64,arm64"];
     let message = lab.seatrial(several).rejected(&lab, "y.tar");
     let expected = "write platforms = [\"linux/amd64\", \"linux/arm64\"] in it for several";
+    assert!(message.contains(expected), "{message}");
+    // The same platform twice is one.
+    lab.seatrial(["build", "recipe.toml", "-o", "y.tar", "--platform", "amd64,linux/amd64"]).ok();
+    std::fs::remove_file(lab.path("y.tar")).unwrap();
+    lab.file("recipe.toml", "name='x'\ncontents='shared'\narchitecture='amd64'\n");
+    let message = lab.seatrial(several).rejected(&lab, "y.tar");
+    let expected = "the image is for linux/amd64, not for linux/arm64; for several, replace the \
+                    recipe's architecture by platforms = [\"linux/amd64\", \"linux/arm64\"]";
     assert!(message.contains(expected), "{message}");
     // Another spelling of the recipe's own architecture is none of another one.
     lab.file("recipe.toml", "name='x'\ncontents='shared'\narchitecture='arm64'\n");
@@ -246,6 +257,41 @@ fn a_selected_platform_is_that_of_a_recipe_without_one() {
     assert_eq!(inspect(&lab, &["y.tar"])["architecture"], "arm64");
     let message = lab.seatrial(["stream", "recipe.toml", "--platform", "amd64"]);
     assert!(message.stderr().contains("not for linux/amd64"), "{}", message.stderr());
+}
+
+// nixpkgs, `stream_layered_image.py`: `config` is copied into the image. Docker Image Specification
+// v1.2: `Env` is a list, and durations are in nanoseconds.
+#[test]
+fn conf_has_the_keys_and_the_config_of_the_selected_platform() {
+    let lab = lab();
+    let config = "[config]\nEnv = { A = '1' }\nStopSignal = 'SIGINT'\n\
+                  Healthcheck = { Test = ['CMD', '/app'], Interval = '30s' }\n";
+    let own = "[per_platform.\"linux/arm64\"]\nclear = 'StopSignal'\n";
+    let recipe = RECIPE.replace("[config]\n", config);
+    let recipe = recipe.replace("[per_platform.\"linux/arm64\"]\n", own);
+    lab.file("recipe.toml", recipe + "Env = { B = '2' }\n");
+    for (architecture, env) in [("amd64", &["A=1"][..]), ("arm64", &["A=1", "B=2"])] {
+        let platform = format!("linux/{architecture}");
+        let selected = |command: &str, output: &[&str]| {
+            let fixed = [command, "recipe.toml", "--platform", &platform];
+            lab.seatrial(fixed.iter().chain(output)).ok()
+        };
+        let conf = from_json(selected("conf", &[]).as_bytes()).unwrap();
+        assert_eq!(conf["architecture"], architecture);
+        assert_eq!(conf["config"]["Env"], serde_json::json!(env));
+        assert_eq!(conf["config"]["Healthcheck"]["Interval"], 30_000_000_000_u64);
+        assert_eq!(conf["config"].get("StopSignal").is_some(), architecture == "amd64", "{conf}");
+        lab.file("conf/conf.json", conf.to_string());
+        lab.seatrial(["build", "conf/conf.json", "-o", "conf.tar"]).ok();
+        selected("build", &["-o", "own.tar"]);
+        let read = |name: &str| std::fs::read(lab.path(name)).unwrap();
+        assert!(read("conf.tar") == read("own.tar"), "{architecture}");
+    }
+    // Without --platform, it is the host's.
+    let conf = from_json(lab.seatrial(["conf", "recipe.toml"]).ok().as_bytes()).unwrap();
+    assert_eq!(conf["architecture"], host());
+    let missing = lab.seatrial(["conf", "recipe.toml", "--platform", "s390x"]);
+    assert!(missing.stderr().contains("there is no image for linux/s390x"), "{}", missing.stderr());
 }
 
 #[test]

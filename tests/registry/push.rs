@@ -266,3 +266,38 @@ fn references_that_cannot_be_pushed_to_are_bad_input() {
         assert!(run.stderr().contains(part), "{}", run.stderr());
     }
 }
+
+#[test]
+fn lock_and_push_take_only_the_selected_platforms_of_a_recipe() {
+    let (lab, registry) = (Lab::new(), Registry::start());
+    let platforms = "platforms=['linux/amd64', 'linux/arm64', 'linux/s390x']\n";
+    lab.file("base.toml", format!("name='base'\ntag='1'\n{platforms}"));
+    let (base, app) = (registry.name("base:1"), registry.name("app:1"));
+    seatrial(&lab, ["push", "base.toml", &base]).ok();
+    let recipe = format!("name='app'\ntag='1'\n{platforms}from_image='docker://{base}'\n");
+    lab.file("app.toml", recipe);
+    let locked = seatrial(&lab, ["lock", "app.toml", "--platform", "arm64"]).ok();
+    assert!(locked.starts_with(&format!("{base} linux/arm64 sha256:")), "{locked}");
+    assert_eq!(locked.lines().count(), 1, "{locked}");
+    let listed = || -> Vec<String> {
+        let image = format!("docker://{app}");
+        let raw = json(&skopeo(&lab, ["inspect", "--tls-verify=false", "--raw", &image]));
+        let manifests = raw["manifests"].as_array().cloned().unwrap_or_default().into_iter();
+        manifests.map(|one| one["platform"]["architecture"].as_str().unwrap().into()).collect()
+    };
+    let push =
+        |platforms: &str| seatrial(&lab, ["push", "app.toml", &app, "--platform", platforms]);
+    push("linux/s390x,linux/amd64").ok();
+    assert_eq!(listed(), ["amd64", "s390x"]);
+    push("linux/arm64").ok();
+    assert!(listed().iter().all(|architecture| architecture == "arm64"), "{:?}", listed());
+    let image = format!("docker://{app}");
+    let arm = ["--override-arch", "arm64", "inspect", "--tls-verify=false", "--config", &image];
+    assert_eq!(json(&skopeo(&lab, arm))["architecture"], "arm64");
+    let missing = push("ppc64le");
+    assert!(
+        missing.stderr().contains("there is no image for linux/ppc64le"),
+        "{}",
+        missing.stderr()
+    );
+}

@@ -69,11 +69,8 @@ impl PlatformKeys {
     /// If the keys describe an impossible image; if only the platform's own keys do, the error
     /// names the platform.
     pub(super) fn recipe(&self, path: &Path, name: &str, now: Timestamp) -> Result<Recipe, String> {
-        let own = match self.tables.get(name) {
-            Some(Value::Object(own)) => own.clone(),
-            _ => Map::new(),
-        };
-        let read = |own| parse::from_value(path, self.merged(name, own)?, now);
+        let own = self.own(name);
+        let read = |own| parse::from_value(path, self.merged(name, own)?.into(), now);
         let is_shared = own.is_empty();
         read(own).map_err(|problem| match is_shared || read(Map::new()).is_err() {
             true => problem,
@@ -81,8 +78,28 @@ impl PlatformKeys {
         })
     }
 
+    /// The keys of the recipe for the platform `name`.
+    ///
+    /// # Errors
+    /// If they cannot be merged.
+    pub(super) fn keys(&self, name: &str) -> Result<Map<String, Value>, String> {
+        self.merged(name, self.own(name))
+    }
+
+    /// The keys in the table of the platform `name`.
+    fn own(&self, name: &str) -> Map<String, Value> {
+        match self.tables.get(name) {
+            Some(Value::Object(own)) => own.clone(),
+            _ => Map::new(),
+        }
+    }
+
     /// The keys of the recipe for the platform `name`, which has these keys of its `own`.
-    fn merged(&self, name: &str, mut own: Map<String, Value>) -> Result<Value, String> {
+    fn merged(
+        &self,
+        name: &str,
+        mut own: Map<String, Value>,
+    ) -> Result<Map<String, Value>, String> {
         let own_config = take_config(&mut own)?;
         let config = inherit::with_own_fields(&self.config, &own_config)
             .map_err(|error| format!("config.Env: {error}"))?;
@@ -105,7 +122,7 @@ impl PlatformKeys {
             all.retain(|shared, _| usual_name(shared) != usual_name(&key));
             all.insert(key, value);
         }
-        Ok(Value::Object(all))
+        Ok(all)
     }
 }
 

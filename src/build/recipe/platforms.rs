@@ -162,20 +162,53 @@ impl Recipe {
 
     /// Sets the platform of a recipe without `platforms` to the only one of `requested`.
     fn with_platform(self, requested: &[Platform]) -> Result<Self, BuildError> {
-        let problem = match (&self.platform, requested) {
-            (None, [wanted]) => return Ok(Self { platform: Some(wanted.clone()), ..self }),
-            (Some(_), [wanted]) if self.is_for(wanted) => return Ok(self),
-            (Some(own), [wanted, ..]) => {
-                let hint = "change or remove the recipe's architecture";
-                format!("the image is for {own}, not for {wanted}; {hint}")
+        let mut distinct: Vec<&Platform> = Vec::new();
+        for platform in requested {
+            if !distinct.contains(&platform) {
+                distinct.push(platform);
             }
-            _ => {
-                let all = requested.iter().map(|wanted| format!("\"{wanted}\""));
-                let all = all.collect::<Vec<_>>().join(", ");
-                format!("the recipe has one image; write {PLATFORMS} = [{all}] in it for several")
+        }
+        let several = || {
+            let all = distinct.iter().map(|wanted| format!("\"{wanted}\""));
+            format!("{PLATFORMS} = [{}]", all.collect::<Vec<_>>().join(", "))
+        };
+        let problem = match (&self.platform, distinct.as_slice()) {
+            (None, [wanted]) => {
+                return Ok(Self { platform: Some(Platform::clone(wanted)), ..self });
+            }
+            (None, _) => format!("the recipe has one image; write {} in it for several", several()),
+            (Some(own), _) => {
+                let Some(wanted) = distinct.iter().find(|wanted| !self.is_for(wanted)) else {
+                    return Ok(self);
+                };
+                let hint = match distinct.len() {
+                    1 => "change or remove the recipe's architecture".to_owned(),
+                    _ => format!("for several, replace the recipe's architecture by {}", several()),
+                };
+                format!("the image is for {own}, not for {wanted}; {hint}")
             }
         };
         Err(BuildError::recipe(&self.path, problem))
+    }
+
+    /// The keys of the recipe in `text`, the document that it was read from. Those for its platform
+    /// are merged with those for all.
+    ///
+    /// # Errors
+    /// If `text` is another document.
+    pub(in crate::build) fn keys_in(&self, text: &str) -> Result<Map<String, Value>, BuildError> {
+        let error = |problem: String| BuildError::recipe(&self.path, problem);
+        let Ok(Value::Object(mut keys)) = document::parse(&self.path, text) else {
+            return Err(error("not a recipe".to_owned()));
+        };
+        let per_platform = keys.remove(PER_PLATFORM);
+        let Some(platforms) = keys.remove(PLATFORMS) else { return Ok(keys) };
+        let platforms = platform_names(platforms).map_err(error)?;
+        let is_own = |name: &&String| name.parse().ok() == self.platform;
+        let own = platforms.iter().find(is_own);
+        let own = own.ok_or_else(|| error(format!("its {PLATFORMS} lack that of the image")))?;
+        let keys = PlatformKeys::new(keys, per_platform, &platforms);
+        keys.and_then(|keys| keys.keys(own)).map_err(error)
     }
 
     /// Whether its platform is `wanted`, perhaps written in another way.

@@ -8,9 +8,8 @@ use serde_json::{Map, Value, json};
 use crate::build::BuildError;
 use crate::build::plan::Plan;
 use crate::build::recipe::stream_conf::{CUSTOMISATION, CUSTOMISATION_TAR, LAYERS, NAME};
-use crate::build::recipe::{ImageSource, NIX_STORE, RECIPE};
-use crate::document;
-use crate::image::{Location, Reference};
+use crate::build::recipe::{ImageSource, NIX_STORE, RECIPE, Recipe};
+use crate::image::{Location, Reference, inherit};
 use crate::layering::Strategy;
 
 /// Keys of a recipe that the fields of the file replace.
@@ -22,6 +21,8 @@ const NOW: &str = "now";
 const CERTIFICATES: &str = "ca-certificates=";
 /// Keys of entries of `contents` that are paths on the host, unless the entry has an image.
 const CONTENT_PATHS: [&str; 3] = ["source", "tar", "layer"];
+/// The key that lists fields of `config` to clear.
+const CLEAR: &str = "clear";
 /// The key of the image of an entry of `contents`.
 const IMAGE: &str = "image";
 
@@ -31,7 +32,7 @@ const IMAGE: &str = "image";
 /// Keys of the recipe that nixpkgs does not know stay as they are; seatrial reads them.
 ///
 /// # Errors
-/// If the recipe is for several platforms, or has a single layer.
+/// If the recipe has a single layer, or `document` is not its text.
 pub fn stream_conf(
     plan: &Plan,
     document: &str,
@@ -39,12 +40,7 @@ pub fn stream_conf(
 ) -> Result<Value, BuildError> {
     let recipe = plan.recipe();
     let invalid = |problem: &str| BuildError::recipe(&recipe.path, problem);
-    let Ok(Value::Object(mut conf)) = document::parse(&recipe.path, document) else {
-        return Err(invalid("not a recipe"));
-    };
-    if conf.contains_key("platforms") {
-        return Err(invalid("a configuration for streaming is for one platform"));
-    }
+    let mut conf = recipe.keys_in(document)?;
     if recipe.layering == Strategy::Single {
         return Err(invalid("a configuration for streaming has layers of store paths"));
     }
@@ -60,6 +56,7 @@ pub fn stream_conf(
         other => other.unwrap_or_default(),
     };
     conf.insert("from_image".to_owned(), base);
+    insert_config(&mut conf, recipe)?;
     insert_plan(&mut conf, plan, reference);
     Ok(Value::Object(conf))
 }
@@ -75,6 +72,20 @@ fn insert_contents(conf: &mut Map<String, Value>, contents: &[Value]) {
     conf.insert(CUSTOMISATION.to_owned(), customisation.into());
 }
 
+/// Adds the recipe's `config` with the values of an image, because nixpkgs copies them: durations
+/// in nanoseconds, and variables as a list. Fields to clear are listed apart.
+fn insert_config(conf: &mut Map<String, Value>, recipe: &Recipe) -> Result<(), BuildError> {
+    let config = inherit::merge(&Map::new(), &recipe.config, &recipe.inherit)?;
+    conf.insert("config".to_owned(), config.into());
+    let cleared = recipe.config.iter().filter(|(_, value)| value.is_null());
+    let cleared: Vec<&str> = cleared.map(|(name, _)| name.as_str()).collect();
+    conf.remove(CLEAR);
+    if !cleared.is_empty() {
+        conf.insert(CLEAR.to_owned(), cleared.into());
+    }
+    Ok(())
+}
+
 /// Adds the results of planning.
 fn insert_plan(conf: &mut Map<String, Value>, plan: &Plan, reference: &Reference) {
     let recipe = plan.recipe();
@@ -88,7 +99,6 @@ fn insert_plan(conf: &mut Map<String, Value>, plan: &Plan, reference: &Reference
     }
     let owner = &recipe.owner;
     for (key, value) in [
-        ("config", json!({})),
         ("uid", json!(owner.uid)),
         ("gid", json!(owner.gid)),
         ("uname", json!(owner.uname)),
