@@ -2,10 +2,8 @@
 
 use std::io::Write;
 
-use super::args::thread_count;
-use super::output::only_streams;
 use super::streams::{is_quiet, messages};
-use crate::build::{PlanOptions, StepSettings};
+use crate::build::StepSettings;
 use crate::steps::StepEvent;
 use crate::text;
 
@@ -16,12 +14,6 @@ pub(super) fn settings() -> StepSettings {
     let settings = crate::harness::VmSteps::settings(settings);
     // Without an observer, errors have the last lines of a step.
     if is_quiet() { settings } else { settings.observed_by(print) }
-}
-
-/// How recipes are planned by commands that write no images.
-pub(super) fn plan_options() -> PlanOptions {
-    let (outputs, threads) = (only_streams(), thread_count(None));
-    PlanOptions { outputs, threads, steps: settings(), ..PlanOptions::default() }
 }
 
 /// Prints an event. If standard error cannot be written, the step goes on.

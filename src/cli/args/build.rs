@@ -17,6 +17,7 @@ use crate::build::{
 #[cfg(any(feature = "registry", feature = "vm"))]
 use crate::cli::exit::UsageError;
 use crate::cli::images::Access;
+use crate::cli::output::only_streams;
 use crate::cli::steps;
 use crate::cli::streams::messages;
 #[cfg(feature = "registry")]
@@ -119,9 +120,13 @@ impl BuildArgs {
         Ok(plan_with(access.for_recipe(recipe)?, &options)?)
     }
 
-    /// The limits, as arguments.
-    pub(in crate::cli) fn limit_args(&self) -> LimitArgs {
-        self.limits
+    /// Plans the image of `recipe`, to which that of the command's own recipe is compared.
+    pub(in crate::cli) fn plan_other(
+        &self,
+        recipe: Recipe,
+        access: &Access<'_>,
+    ) -> anyhow::Result<Plan> {
+        self.plan_recipe(self.with_settings(recipe), access, &only_streams())
     }
 
     /// The limits within which images are read.

@@ -7,13 +7,12 @@ use anyhow::Context;
 use indicatif::BinaryBytes;
 
 use super::args::Args;
-use crate::build::{Plan, Recipe, plan_with, read_path_graph};
-use crate::cli::args::is_recipe;
+use crate::build::{Plan, Recipe, read_path_graph};
+use crate::cli::args::{BuildArgs, is_recipe};
 use crate::cli::exit::UsageError;
 use crate::cli::images::Access;
 use crate::cli::output::{is_stdout, results, write_text};
 use crate::cli::overwrite::OutputCheck;
-use crate::cli::steps::plan_options;
 use crate::cli::streams::{messages, pretty_json};
 use crate::layering::{Measurement, PathGraph, measure, propose};
 use crate::text;
@@ -32,7 +31,7 @@ pub(super) fn run(args: &Args, current: &Plan, access: &Access<'_>) -> anyhow::R
     }
     let mut builds: Vec<PathGraph> = Vec::new();
     for path in &args.history {
-        builds.push(build(path, current, access)?);
+        builds.push(build(path, current, &args.recipe.build, access)?);
     }
     builds.push(current.path_graph()?);
     if builds.iter().all(PathGraph::is_empty) {
@@ -71,14 +70,16 @@ pub(super) fn run(args: &Args, current: &Plan, access: &Access<'_>) -> anyhow::R
 }
 
 /// The paths of an earlier build.
-fn build(path: &Path, current: &Plan, access: &Access<'_>) -> anyhow::Result<PathGraph> {
+fn build(
+    path: &Path,
+    current: &Plan,
+    args: &BuildArgs,
+    access: &Access<'_>,
+) -> anyhow::Result<PathGraph> {
     let is_toml = path.extension().is_some_and(|extension| extension == "toml");
     match &current.recipe().store {
         Some(store) if !is_toml => Ok(read_path_graph(path, store)?),
-        _ if is_recipe(path) => {
-            let recipe = access.for_recipe(Recipe::read(path)?)?;
-            Ok(plan_with(recipe, &plan_options())?.path_graph()?)
-        }
+        _ if is_recipe(path) => Ok(args.plan_other(Recipe::read(path)?, access)?.path_graph()?),
         _ => Err(UsageError("--history takes recipes and reference graphs").into()),
     }
 }

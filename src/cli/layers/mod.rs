@@ -12,10 +12,9 @@ use std::io::Write;
 use std::path::Path;
 
 use crate::archive::ImageSelector;
-use crate::build::{LayerOutline, Plan, Recipe, plan_with};
-use crate::cli::args::{LimitArgs, is_recipe};
+use crate::build::{LayerOutline, Plan, Recipe};
+use crate::cli::args::{BuildArgs, is_recipe};
 use crate::cli::images::Access;
-use crate::cli::steps::plan_options;
 use crate::cli::streams::{pretty_json, stdout};
 use crate::image::{DiffId, Platform};
 use crate::text;
@@ -30,8 +29,7 @@ pub(super) fn run(args: &Args) -> anyhow::Result<()> {
     let outline = plan.outline()?;
     let mut rows: Vec<Row> = outline.iter().map(row).collect();
     for other in &args.with {
-        let limits = args.recipe.build.limit_args();
-        let present = Present::read(other, plan.platform(), limits, &access)?;
+        let present = Present::read(other, plan.platform(), &args.recipe.build, &access)?;
         for (row, layer) in rows.iter_mut().zip(&outline) {
             if present.has(layer) {
                 row.shared_with.push(text::path(other).to_string());
@@ -70,17 +68,16 @@ impl Present {
     fn read(
         path: &Path,
         platform: &Platform,
-        limits: LimitArgs,
+        build: &BuildArgs,
         access: &Access<'_>,
     ) -> anyhow::Result<Self> {
         if is_recipe(path) {
-            let recipe = Recipe { limits: limits.limits(), ..Recipe::read_for(path, platform)? };
-            let recipe = access.for_recipe(recipe)?;
-            return Ok(Self::of_plan(&plan_with(recipe, &plan_options())?));
+            let recipe = Recipe::read_for(path, platform)?;
+            return Ok(Self::of_plan(&build.plan_other(recipe, access)?));
         }
         let selector = ImageSelector {
             platform: Some(platform.clone()),
-            limits: limits.limits(),
+            limits: build.limits(),
             ..ImageSelector::default()
         };
         let image = access.open(path, &selector)?.image;
