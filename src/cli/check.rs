@@ -66,7 +66,8 @@ pub(super) struct Args {
     /// [default: docker-20.10]
     #[arg(long, value_name = "NAME")]
     engine: Vec<String>,
-    /// Select one of several platforms [default: those of the engines]
+    /// Select one of several platforms, or set that of a recipe without `platforms`
+    /// [default: those of the engines]
     #[arg(long, value_name = "PLATFORM")]
     platform: Option<Platform>,
     /// Test in the VM that `seatrial vm up` has started under this name, instead

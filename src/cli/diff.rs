@@ -42,7 +42,8 @@ pub(super) struct Args {
     #[arg(value_name = "IMAGE")]
     second: PathBuf,
 
-    /// Select one of several images by platform [default: the host's]
+    /// Select one of several platforms, or set that of a recipe without `platforms`
+    /// [default: the host's]
     #[arg(long, value_name = "PLATFORM")]
     platform: Option<Platform>,
 

@@ -47,8 +47,9 @@ pub(crate) struct OutputFile {
     target: PathBuf,
 }
 
-/// The names of unfinished output files begin with this.
-pub(crate) const UNFINISHED: &str = ".seatrial-";
+/// The names of unfinished output files begin with this. It is long, so that no file of a user has
+/// such a name: what is left of these files is removed.
+const UNFINISHED: &str = ".seatrial-unfinished-";
 /// The number of letters and digits behind that.
 const RANDOM_LENGTH: usize = 6;
 /// The permissions of an output file, before the umask.

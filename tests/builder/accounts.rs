@@ -163,6 +163,7 @@ fn a_note_names_authorities_that_were_added_to_those_of_the_host() {
     if !Path::new("/etc/ssl/certs/ca-certificates.crt").is_file()
         || !Path::new("/usr/local/share/ca-certificates").is_dir()
     {
+        assert!(std::env::var_os("CI").is_none(), "this host has no bundle as Debian makes it");
         return;
     }
     lab.file("bundle", [certificate("AAAA\nBBBB"), certificate("CCCC")].concat());
@@ -184,6 +185,7 @@ fn a_note_names_authorities_that_were_added_to_those_of_the_host() {
         command.args(["--user", "--map-root-user", "--mount", "sh", "-c", &script]);
         let run = Run::of(command);
         if run.output.status.code() == Some(99) || run.stderr().starts_with("unshare:") {
+            assert!(std::env::var_os("CI").is_none(), "{}", run.stderr());
             return;
         }
         let expected = "note: the image trusts authorities that were added to those of this host's \

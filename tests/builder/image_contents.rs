@@ -216,3 +216,27 @@ fn damaged_images_are_errors_and_conf_names_images_by_absolute_paths() {
     let message = run.rejected(&lab, "x.tar");
     assert!(message.contains("image.tar"), "{message}");
 }
+
+#[test]
+fn a_note_names_images_for_other_platforms_unless_they_are_recipes() {
+    let lab = Lab::new();
+    lab.file("tree/tool", "program\n");
+    let tools = "name='tools'\ntag='1'\narchitecture='arm64'\ncontents='tree'\n";
+    lab.file("tools.toml", tools);
+    lab.seatrial(["build", "tools.toml", "-o", "tools.tar"]).ok();
+    for (image, architecture, noted) in [
+        ("tools.tar", "amd64", true),
+        ("tools.tar", "arm64", false),
+        // A compiler may run on another platform than what it makes.
+        ("tools.toml", "amd64", false),
+    ] {
+        let contents = format!("contents={{ image='{image}', source='/tool' }}");
+        let recipe = format!("name='x'\ntag='1'\narchitecture='{architecture}'\n{contents}\n");
+        lab.file("app.toml", recipe);
+        let run = lab.seatrial(["build", "app.toml", "-o", "x.tar"]);
+        let note = "note: the image is for linux/amd64, but its contents from tools.tar are for \
+                    linux/arm64: programs among them do not run there\n";
+        assert_eq!(run.stderr(), if noted { note } else { "" }, "{image} {architecture}");
+        run.ok();
+    }
+}

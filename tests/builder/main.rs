@@ -75,6 +75,7 @@ mod rootless; // images that Buildah makes without root
 mod sandbox; // builds in sandboxes, where much is missing
 mod sbom; // bills of materials
 mod selection; // one of several images by name, platform and kind
+mod shared_stages; // recipes to which several paths lead
 mod stages; // base images that are recipes
 mod step_cache; // when steps run again
 mod step_closure; // store paths that steps name

@@ -319,32 +319,39 @@ fn unfinished_outputs_of_killed_builds_are_not_in_the_image_and_are_removed() {
     lab.file("project/sub/file", "x");
     let build = |output: &str| {
         let run = lab.seatrial(["build", "s.toml", "--no-cache", "-o", output]);
-        assert!(!run.stderr().contains("seatrial-"), "{}", run.stderr());
+        let messages = run.stderr();
         run.ok();
-        fs::read(lab.path(output)).unwrap()
+        (fs::read(lab.path(output)).unwrap(), messages)
     };
-    let archive = build("out.tar");
+    let (archive, messages) = build("out.tar");
+    assert!(!messages.contains("left"), "{messages}");
     // As a killed process leaves it, and as another process is writing it.
-    for name in ["project/.seatrial-aB3dE5", "project/sub/.seatrial-aB3dE5"] {
-        lab.file(name, "part");
-    }
-    let written = lab.file("project/.seatrial-xxxxxx", "part");
+    let left = ["project/.seatrial-unfinished-aB3dE5", "project/sub/.seatrial-unfinished-aB3dE5"];
+    left.iter().for_each(|name| drop(lab.file(name, "part")));
+    let written = lab.file("project/.seatrial-unfinished-xxxxxx", "part");
     let mut lock = lab.command("flock");
     lock.arg(&written).args(["-c", "echo locked; read end"]);
     let mut lock = lock.stdin(Stdio::piped()).stdout(Stdio::piped()).spawn().unwrap();
     let mut locked = String::new();
     BufReader::new(lock.stdout.take().unwrap()).read_line(&mut locked).unwrap();
-    assert!(build("out.tar") == archive);
-    assert!(build("project/s.tar") == archive);
-    assert!(!lab.exists("project/.seatrial-aB3dE5"));
-    assert!(lab.exists("project/sub/.seatrial-aB3dE5"), "only the folder of the output is swept");
+    let (again, messages) = build("out.tar");
+    assert!(again == archive);
+    for name in left.into_iter().chain(["project/.seatrial-unfinished-xxxxxx"]) {
+        assert!(messages.contains(name), "{name} is left out without a note: {messages}");
+    }
+    assert!(build("project/s.tar").0 == archive);
+    assert!(!lab.exists(left[0]));
+    assert!(lab.exists(left[1]), "only the folder of the output is swept");
     assert!(written.exists(), "another process is writing it");
     drop(lock.stdin.take());
     lock.wait().unwrap();
     // Other names are those of contents.
-    lab.file("project/.seatrial-settings", "x");
-    lab.seatrial(["build", "s.toml", "--no-cache", "-o", "project/s.tar"]).ok();
-    assert!(fs::read(lab.path("project/s.tar")).unwrap() != archive);
+    for name in ["project/.seatrial-config", "project/.seatrial-unfinished-settings"] {
+        let before = build("project/s.tar").0;
+        lab.file(name, "x");
+        assert!(build("project/s.tar").0 != before, "{name} is not in the image");
+        assert!(lab.exists(name), "{name} was removed");
+    }
 }
 
 #[test]

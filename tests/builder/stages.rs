@@ -20,7 +20,7 @@ const APP: &str = "name='app'\ntag='1'\nfrom_image='deps/deps.toml'\ninherit='al
     [config]\nEnv=['BOTH=app']\nWorkingDir='/srv/app'\n";
 
 /// A lab with both recipes and their contents.
-fn stages() -> Lab {
+pub fn stages() -> Lab {
     let lab = lab();
     lab.file("deps/packages/usr/lib/packages", "packages\n");
     lab.file("deps/deps.toml", DEPS);
@@ -30,7 +30,7 @@ fn stages() -> Lab {
 }
 
 /// Builds the recipe `recipe` with `arguments`. Returns the image and the messages.
-fn build(lab: &Lab, recipe: &str, arguments: &[&str]) -> (Built, String) {
+pub fn build(lab: &Lab, recipe: &str, arguments: &[&str]) -> (Built, String) {
     let run = lab.seatrial(["build", recipe, "--json", "-o", "out.tar"].iter().chain(arguments));
     let messages = run.stderr();
     let summary = serde_json::from_str(&run.ok()).unwrap();
@@ -194,6 +194,10 @@ fn errors_say_in_which_recipe_they_are() {
     let message = lab.seatrial(["build", "app.toml", "-o", "x.tar"]).rejected(&lab, "x.tar");
     let expected = "app.toml: from_image: failed to read deps/deps.toml: there is no such file";
     assert!(message.contains(expected), "{message}");
+    fs::create_dir_all(lab.path("deps/deps.toml")).unwrap();
+    let message = lab.seatrial(["build", "app.toml", "-o", "x.tar"]).rejected(&lab, "x.tar");
+    let expected = "app.toml: from_image: failed to read deps/deps.toml: it is a folder, not a";
+    assert!(message.contains(expected), "{message}");
     for (key, problem) in [
         ("from_image='recipe:'", "recipe: has no path; write recipe:FILE"),
         ("from_image='a.toml'\nfrom_image_tag='1'", "a recipe makes only one"),
@@ -280,6 +284,9 @@ fn a_derived_tag_depends_on_what_the_steps_of_the_base_see_and_not_on_what_they_
     let now = format!("mtime='now'\n{DEPS}");
     lab.file("deps/deps.toml", now);
     let message = lab.seatrial(["build", "app.toml", "-q", "-o", "x.tar"]).rejected(&lab, "x.tar");
+    // It is the recipe above that lacks a tag.
+    let expected = "seatrial: app.toml: mtime = \"now\" in deps/deps.toml, from which the image is";
+    assert!(message.starts_with(expected), "{message}");
     assert!(message.contains("no tag can be derived"), "{message}");
 }
 

@@ -9,6 +9,7 @@ use std::path::Path;
 
 use super::base::Base;
 use super::contents::Content;
+use super::notices::Notices;
 use crate::archive::blob::FileSlice;
 use crate::archive::blob_cache::BlobCache;
 use crate::archive::entry::{display_path, name_of, parent_of};
@@ -20,6 +21,7 @@ use crate::build::recipe::files::{ContentSource, IMAGE_KEY, ImageFiles};
 use crate::build::recipe::{ImageSource, Recipe};
 use crate::build::{BuildError, CacheUse};
 use crate::files::cache_dir;
+use crate::image::manifest::OciPlatform;
 use crate::image::{DiffId, Digest, Platform};
 use crate::text;
 use crate::text::suggest;
@@ -32,9 +34,12 @@ const FOLDER_MAX: u64 = 4 << 30;
 const VERSION: u32 = 1;
 
 /// How the images of contents are read.
-pub(in crate::build) struct ImageReading {
+pub(in crate::build) struct ImageReading<'r> {
     pub(in crate::build) threads: usize,
     pub(in crate::build) cache: CacheUse,
+    /// The platform of the new image.
+    pub(in crate::build) platform: &'r Platform,
+    pub(in crate::build) notices: &'r Notices,
 }
 
 /// Opens the images that `contents` are from, and extracts their files. The images of recipes are
@@ -42,7 +47,7 @@ pub(in crate::build) struct ImageReading {
 pub(in crate::build) fn open_image_contents(
     recipe: &Recipe,
     contents: &mut [Content],
-    reading: &ImageReading,
+    reading: &ImageReading<'_>,
     mut build: impl FnMut(&Path) -> Result<Base, BuildError>,
 ) -> Result<Vec<Base>, BuildError> {
     let selector = ImageSelector {
@@ -61,6 +66,11 @@ pub(in crate::build) fn open_image_contents(
                 let (key, source) = (IMAGE_KEY, wanted.image.clone());
                 let threads = reading.threads;
                 let image = Base::open(recipe, key, &source, &selector, threads, &mut build)?;
+                // A recipe may set another platform on purpose: that on which a compiler runs.
+                if let ImageSource::Image(location) = &source {
+                    let platform = OciPlatform::from(&image.image.config);
+                    reading.notices.source_platform(location, &platform, reading.platform);
+                }
                 images.push(SourceImage { source, image, files: None });
                 images.len() - 1
             }

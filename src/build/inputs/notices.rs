@@ -9,9 +9,8 @@ use crate::archive::entry::display_path;
 use crate::archive::tree::DirMetadata;
 use crate::build::recipe::Recipe;
 use crate::closure::StorePath;
-use crate::files::output::UNFINISHED;
 use crate::image::manifest::OciPlatform;
-use crate::image::{Inherit, Platform};
+use crate::image::{Inherit, Location, Platform};
 use crate::lint::Finding;
 use crate::text;
 
@@ -27,6 +26,9 @@ pub(in crate::build) struct Notices {
 
 #[derive(Debug, Default)]
 struct Found {
+    /// Images that contents are from whose programs the image cannot run, with their platforms and
+    /// that of the image.
+    foreign_sources: BTreeSet<(String, String, String)>,
     /// Outputs in the contents.
     left_out: BTreeSet<String>,
     /// Folders that keep the owner that they have in the base.
@@ -69,12 +71,25 @@ impl Notices {
         }
     }
 
+    /// Notes that the platform `own` of the image cannot run the programs of the image `source` for
+    /// `platform`, from which contents are taken, if it cannot.
+    pub(super) fn source_platform(
+        &self,
+        source: &Location,
+        platform: &OciPlatform,
+        own: &Platform,
+    ) {
+        if platform.rules_out(own) {
+            let source = text::shorten(&source.to_string()).into_owned();
+            let platform = text::shorten(&platform.to_string()).into_owned();
+            let own = own.to_string();
+            self.found().foreign_sources.insert((source, platform, own));
+        }
+    }
+
     /// Notes that the output at `path` is in the contents, and was left out.
     pub(in crate::build) fn left_out(&self, path: &Path) {
-        let name = path.file_name().unwrap_or_default().as_encoded_bytes();
-        if !name.starts_with(UNFINISHED.as_bytes()) {
-            self.found().left_out.insert(text::path(path));
-        }
+        self.found().left_out.insert(text::path(path));
     }
 
     /// Notes that the folder at `path` in the image keeps its `owner` in the base, if the recipe,
@@ -246,9 +261,21 @@ fn about_contents(found: &Found) -> Vec<String> {
             )
         }),
     ];
+    let foreign = found.foreign_sources.iter().map(|(source, platform, own)| {
+        format!(
+            "the image is for {own}, but its contents from {source} are for {platform}: programs \
+             among them do not run there"
+        )
+    });
     let images = found.images.iter();
     let images = images.map(|image| format!("{image} is an image; to build on it, use from_image"));
-    notices.into_iter().flatten().chain(images).chain(found.mistakes.clone()).collect()
+    notices
+        .into_iter()
+        .flatten()
+        .chain(foreign)
+        .chain(images)
+        .chain(found.mistakes.clone())
+        .collect()
 }
 
 /// The notice about `items`, which `sentence` makes of their list, if there are any.

@@ -131,12 +131,13 @@ impl Placer<'_> {
         metadata: &Metadata,
     ) -> Result<bool, BuildError> {
         let Rules { outputs, notices, .. } = &self.rules;
-        let is_output = outputs.contain(folder, name, metadata.id())?
-            || (metadata.is_file() && is_unfinished(OsStr::from_bytes(name)));
-        if is_output {
+        let is_known = outputs.contain(folder, name, metadata.id())?;
+        let is_unfinished = metadata.is_file() && is_unfinished(OsStr::from_bytes(name));
+        // The unfinished output of this build has its final name in messages, or none.
+        if is_known != is_unfinished {
             notices.left_out(&folder.join(OsStr::from_bytes(name)));
         }
-        Ok(is_output)
+        Ok(is_known || is_unfinished)
     }
 
     /// Places the directory `entry` for the folder `source`, if it is `selected`; otherwise when

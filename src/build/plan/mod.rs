@@ -15,7 +15,7 @@ mod stage;
 mod step_settings;
 mod step_state;
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use serde_json::{Map, Value};
@@ -94,16 +94,28 @@ impl Plan {
         base_config(&self.recipe, self.base.as_ref())
     }
 
-    /// The plans of the images of other recipes that it is built from.
-    pub(super) fn stages(&self) -> impl Iterator<Item = &Plan> {
-        self.base_plan.iter().chain(&self.image_plans).map(AsRef::as_ref)
+    /// The plans of the images of other recipes that it is built from, and that these are built
+    /// from. Each is listed once, after those that it is built from.
+    pub(super) fn stages(&self) -> Vec<&Plan> {
+        let (mut stages, mut seen) = (Vec::new(), BTreeSet::new());
+        self.add_stages(&mut stages, &mut seen);
+        stages
+    }
+
+    fn add_stages<'p>(&'p self, stages: &mut Vec<&'p Plan>, seen: &mut BTreeSet<*const Plan>) {
+        for stage in self.base_plan.iter().chain(&self.image_plans) {
+            if seen.insert(Arc::as_ptr(stage)) {
+                stage.add_stages(stages, seen);
+                stages.push(stage);
+            }
+        }
     }
 
     /// Locks the images that the recipe names, once the image is built, and those of recipes that
     /// it is built from.
     pub(super) fn lock_images(&self) -> Result<(), BuildError> {
-        self.stages().try_for_each(Self::lock_images)?;
-        self.base.iter().chain(&self.images).try_for_each(Base::lock)
+        let all = self.stages().into_iter().chain([self]);
+        all.flat_map(|stage| stage.base.iter().chain(&stage.images)).try_for_each(Base::lock)
     }
 
     /// The annotations of the image's manifest.
@@ -131,20 +143,13 @@ impl Plan {
     /// were left out, and settings that had no effect. Those about the image of another recipe
     /// begin with its path.
     pub fn notices(&self) -> Vec<String> {
-        let mut notices = self.notices_below();
-        notices.extend(self.notices.all());
-        notices
-    }
-
-    /// The notices about the images of other recipes.
-    fn notices_below(&self) -> Vec<String> {
         let of_stage = |stage: &Self| {
             let recipe = text::path(&stage.recipe.path);
-            let own = stage.notices.all();
-            let own = own.into_iter().map(move |notice| format!("{recipe}: {notice}"));
-            stage.notices_below().into_iter().chain(own)
+            let own = stage.notices.all().into_iter();
+            own.map(move |notice| format!("{recipe}: {notice}"))
         };
-        self.stages().flat_map(of_stage).collect()
+        let below = self.stages().into_iter().flat_map(of_stage);
+        below.chain(self.notices.all()).collect()
     }
 
     /// The diff IDs of the base's layers, lowest first.

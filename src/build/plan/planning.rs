@@ -48,7 +48,8 @@ pub(in crate::build) fn plan(
         base_plan = Some(plan);
         Ok(image)
     })?;
-    let reading = ImageReading { threads: options.threads, cache: options.cache };
+    let (threads, cache) = (options.threads, options.cache);
+    let reading = ImageReading { threads, cache, platform: &platform, notices: &notices };
     let mut image_plans = Vec::new();
     let images = inputs::open_image_contents(&recipe, &mut contents, &reading, |path| {
         let Stage { image, plan } = stages.build(&recipe, IMAGE_KEY, path)?;

@@ -1,28 +1,49 @@
 //! The recipes whose images an image is built from: those that its recipe names, those that these
 //! name, and so on.
 
+use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
 use super::files::{ContentEntry, IMAGE_KEY};
 use super::{ImageSource, Recipe};
+use crate::archive::ArchiveError;
 use crate::build::BuildError;
+use crate::build::error::cannot_read;
 use crate::image::Platform;
 use crate::text;
 
 /// The most recipes that build on each other.
 const DEPTH_MAX: usize = 16;
 
-/// Every recipe that an image is built from, besides its own.
+/// Every recipe that an image is built from, besides its own. One that is named by several paths is
+/// listed once for each platform.
 #[derive(Clone, Debug, Default)]
-pub(in crate::build) struct NamedRecipes(Vec<NamedRecipe>);
+pub(in crate::build) struct NamedRecipes {
+    recipes: Vec<NamedRecipe>,
+    /// The numbers of the recipes, by file and by the platform of the recipe that names them.
+    numbers: BTreeMap<(RecipeFile, Option<Platform>), usize>,
+}
 
 #[derive(Clone, Debug)]
 struct NamedRecipe {
-    /// The path, as the recipe that names it has it.
-    path: PathBuf,
-    /// The platform of the recipe that names it.
+    file: RecipeFile,
+    /// The platform of its image; `None` if that is its base's.
     platform: Option<Platform>,
     recipe: Recipe,
+}
+
+/// A recipe's file: its resolved path, and the folder to which its paths are relative, which is
+/// another one if the recipe is named by a symlink.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+struct RecipeFile {
+    path: PathBuf,
+    folder: PathBuf,
+}
+
+impl RecipeFile {
+    fn at(path: &Path) -> Self {
+        Self { path: real(path), folder: real(path.parent().unwrap_or(Path::new(""))) }
+    }
 }
 
 /// The recipes from the first one to the one that is read.
@@ -50,17 +71,17 @@ impl NamedRecipes {
 
     /// The recipe with this number.
     pub(in crate::build) fn get(&self, index: usize) -> Option<&Recipe> {
-        self.0.get(index).map(|named| &named.recipe)
+        self.recipes.get(index).map(|named| &named.recipe)
     }
 
     /// The number of the recipe at `path`, which `user` names.
     pub(in crate::build) fn position(&self, user: &Recipe, path: &Path) -> Option<usize> {
-        self.0.iter().position(|named| named.path == path && named.platform == user.platform)
+        self.numbers.get(&(RecipeFile::at(path), user.platform.clone())).copied()
     }
 
     /// All recipes.
     pub(in crate::build) fn iter(&self) -> impl Iterator<Item = &Recipe> {
-        self.0.iter().map(|named| &named.recipe)
+        self.recipes.iter().map(|named| &named.recipe)
     }
 
     fn add_named_by(&mut self, user: &Recipe, chain: &mut Chain) -> Result<(), BuildError> {
@@ -81,14 +102,34 @@ impl NamedRecipes {
                 continue;
             }
             let recipe = user.read_named(key, path)?;
-            let platform = user.platform.clone();
-            self.0.push(NamedRecipe { path: path.to_owned(), platform, recipe: recipe.clone() });
-            chain.push((file, path.to_owned()));
-            self.add_named_by(&recipe, chain)?;
-            chain.pop();
+            if self.add(user, path, &recipe) {
+                chain.push((file, path.to_owned()));
+                self.add_named_by(&recipe, chain)?;
+                chain.pop();
+            }
         }
         Ok(())
     }
+
+    /// Adds `recipe`, which `user` names by `path`, and returns whether it is new: another path, or
+    /// a recipe for another platform, may have led to it.
+    fn add(&mut self, user: &Recipe, path: &Path, recipe: &Recipe) -> bool {
+        let (file, platform) = (RecipeFile::at(path), platform_of(recipe));
+        let is_same = |named: &NamedRecipe| named.file == file && named.platform == platform;
+        let known = self.recipes.iter().position(is_same);
+        let number = known.unwrap_or(self.recipes.len());
+        self.numbers.insert((file.clone(), user.platform.clone()), number);
+        if known.is_none() {
+            self.recipes.push(NamedRecipe { file, platform, recipe: recipe.clone() });
+        }
+        known.is_none()
+    }
+}
+
+/// The platform of the image of `recipe`; `None` if that is its base's.
+fn platform_of(recipe: &Recipe) -> Option<Platform> {
+    let of_host = recipe.from_image.is_none().then(Platform::host);
+    recipe.platform.clone().or(of_host)
 }
 
 impl Recipe {
@@ -97,7 +138,7 @@ impl Recipe {
     /// # Errors
     /// If one of them cannot be read or is invalid, or if they name each other in a circle.
     pub fn named_recipes(&self) -> Result<Vec<Self>, BuildError> {
-        Ok(NamedRecipes::of(self)?.0.into_iter().map(|named| named.recipe).collect())
+        Ok(NamedRecipes::of(self)?.recipes.into_iter().map(|named| named.recipe).collect())
     }
 
     /// Whether it, or a recipe that it is built from, names images in registries.
@@ -121,7 +162,12 @@ impl Recipe {
     fn read_named(&self, key: &str, path: &Path) -> Result<Self, BuildError> {
         let platform = self.platform.clone().unwrap_or_else(Platform::host);
         let read = Self::read_for(path, &platform);
-        let read = read.map_err(|error| error.of_key(&self.path, key))?;
+        let read = read.map_err(|error| match error {
+            BuildError::Archive(ArchiveError::Read { path, source }) => {
+                BuildError::recipe(&self.path, cannot_read(key, &path, &source))
+            }
+            error => error,
+        })?;
         Ok(Self {
             // Without a platform, both are for that of their base, or else for the host's.
             platform: read.platform.or_else(|| self.platform.clone()),

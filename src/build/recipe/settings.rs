@@ -77,7 +77,7 @@ pub(super) struct Settings<N = String> {
     pub(super) run_as_root: Option<String>,
 }
 
-/// Other names of keys, and the usual ones.
+/// Other names of keys, as in the attributes above, and the usual ones.
 const OTHER_NAMES: [(&str, &str); 13] = [
     ("layeringPipeline", "layering"),
     ("fromImage", "from_image"),
@@ -145,5 +145,23 @@ impl<'de> Deserialize<'de> for TimeText {
             }
         }
         deserializer.deserialize_any(Text)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::document::keys_of;
+
+    #[test]
+    fn every_other_name_of_a_key_has_a_usual_one() {
+        let keys = keys_of::<Settings>();
+        let is_other = |key: &&str| *key == "copy_to_root" || key.contains(char::is_uppercase);
+        let mut others: Vec<&str> = keys.iter().copied().filter(is_other).collect();
+        others.sort_unstable();
+        let mut listed = OTHER_NAMES.map(|(other, _)| other);
+        listed.sort_unstable();
+        assert_eq!(others, listed);
+        assert!(OTHER_NAMES.iter().all(|(_, usual)| keys.contains(usual)));
     }
 }

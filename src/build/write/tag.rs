@@ -14,29 +14,39 @@ use crate::build::plan::{Plan, PlannedLayer};
 use crate::build::recipe::TimeSetting;
 use crate::image::{DiffId, Digest, Tag};
 use crate::layering::Strategy;
+use crate::text;
 
 /// The length of a derived tag in hex digits: collisions are as unlikely as for Nix store paths.
 const LENGTH: usize = 32;
 
 /// Checks that a tag can be derived, if the recipe gives none: it must not change with every build.
 pub(super) fn check_derivable(plan: &Plan) -> Result<(), BuildError> {
-    match plan.recipe.tags.is_empty() {
-        true => check_times(plan),
-        false => Ok(()),
+    if !plan.recipe.tags.is_empty() {
+        return Ok(());
+    }
+    if has_changing_times(plan) {
+        let problem = "mtime = \"now\" changes the layers with every build, so no tag can be \
+                       derived; set a tag";
+        return Err(BuildError::recipe(&plan.recipe.path, problem));
+    }
+    match plan.stages().into_iter().find(|stage| has_changing_times(stage)) {
+        Some(stage) => {
+            let stage = text::path(&stage.recipe.path);
+            let problem = format!(
+                "mtime = \"now\" in {stage}, from which the image is built, changes the layers \
+                 with every build, so no tag can be derived; set a tag, or another mtime in {stage}"
+            );
+            Err(BuildError::recipe(&plan.recipe.path, problem))
+        }
+        None => Ok(()),
     }
 }
 
-/// Checks that the layers of the image of `plan` are not dated with the time of the build.
-fn check_times(plan: &Plan) -> Result<(), BuildError> {
+/// Whether layers of the image of `plan` are dated with the time of the build.
+fn has_changing_times(plan: &Plan) -> bool {
     let recipe = &plan.recipe;
-    let changing = matches!(recipe.mtime, TimeSetting::Now(_))
-        && (plan.layers.iter().any(|layer| !layer.only_store_paths) || !recipe.steps.is_empty());
-    if changing {
-        let problem = "mtime = \"now\" changes the layers with every build, so no tag can be \
-                       derived; set a tag";
-        return Err(BuildError::recipe(&recipe.path, problem));
-    }
-    plan.stages().try_for_each(check_times)
+    matches!(recipe.mtime, TimeSetting::Now(_))
+        && (plan.layers.iter().any(|layer| !layer.only_store_paths) || !recipe.steps.is_empty())
 }
 
 /// The tag that the digest of a tag input makes.

@@ -178,7 +178,7 @@ impl<'de> Deserialize<'de> for ContentSettings {
             type Value = ContentSettings;
 
             fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-                f.write_str("a path, or a table with source, tar or layer")
+                f.write_str("a path, or a table with source, tar, layer or image")
             }
 
             fn visit_str<E: de::Error>(self, text: &str) -> Result<ContentSettings, E> {
