@@ -47,7 +47,7 @@ fn remove_total_skipped(xml: &str) -> String {
 }
 
 fn suite_name(case: &TestCase) -> String {
-    let image = text::shorten(&case.image);
+    let image = text::escape(&case.image);
     match case.engine {
         Some(_) => format!("{image} on {}", super::column(case)),
         None => format!("{image} ({})", super::column(case)),
@@ -59,7 +59,7 @@ fn denied_skips(verdict: &Verdict) -> TestSuite {
     let mut status = TestCaseStatus::non_success(NonSuccessKind::Failure);
     let reason = |case: &TestCase| match &case.outcome {
         Outcome::Skipped { reason } => {
-            let (suite, name) = (suite_name(case), text::shorten(&case.name));
+            let (suite, name) = (suite_name(case), text::escape(&case.name));
             Some(format!("{suite}: {name}: {}", text::excerpt(reason)))
         }
         _ => None,
@@ -108,7 +108,7 @@ fn test_case(case: &TestCase) -> quick_junit::TestCase {
             status
         }
     };
-    let mut test_case = quick_junit::TestCase::new(text::shorten(&case.name).as_ref(), status);
+    let mut test_case = quick_junit::TestCase::new(text::escape(&case.name).as_ref(), status);
     test_case.set_classname(suite_name(case)).set_time(Duration::from_secs_f64(case.seconds));
     if !case.output.is_empty() {
         test_case.set_system_out(text::lines(&case.output).as_ref());
@@ -122,6 +122,76 @@ fn test_case(case: &TestCase) -> quick_junit::TestCase {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    fn case(image: &str, engine: Option<&str>, name: &str, outcome: Outcome) -> TestCase {
+        TestCase {
+            image: image.to_owned(),
+            engine: engine.map(str::to_owned),
+            name: name.to_owned(),
+            outcome,
+            seconds: 0.0,
+            passed_checks: Vec::new(),
+            hints: Vec::new(),
+            output: String::new(),
+            stderr: String::new(),
+        }
+    }
+
+    fn xml_of(cases: Vec<TestCase>) -> String {
+        xml(&Verdict { cases, ..Verdict::default() }).unwrap()
+    }
+
+    #[test]
+    fn each_image_has_a_test_suite_for_each_engine() {
+        let error = || Outcome::Error { problem: "no QEMU".to_owned() };
+        let skipped = || Outcome::Skipped { reason: "no init".to_owned() };
+        let (docker, podman) = (Some("docker-28"), Some("podman-5.4"));
+        let xml = xml_of(vec![
+            case("app:1", None, "config", Outcome::Passed),
+            case("app:1", docker, "run x", Outcome::Passed),
+            case("app:1", docker, "run y", skipped()),
+            case("app:1", podman, "run x", error()),
+            case("app:1", podman, "run y", Outcome::Passed),
+            case("other:2", docker, "run x", Outcome::Passed),
+            case("other:2", podman, "run x", Outcome::Passed),
+            // Engines that run side by side may end in any order.
+            case("app:1", docker, "run z", Outcome::Passed),
+        ]);
+        let suite = |line: &&str| line.trim_start().starts_with("<testsuite ");
+        let suites: Vec<&str> = xml.lines().filter(suite).map(str::trim_start).collect();
+        let expected = [
+            ("app:1 (image only)", 1, 0, 0),
+            ("app:1 on docker-28", 3, 1, 0),
+            ("app:1 on podman-5.4", 2, 0, 1),
+            ("other:2 on docker-28", 1, 0, 0),
+            ("other:2 on podman-5.4", 1, 0, 0),
+        ]
+        .map(|(name, tests, skipped, errors)| {
+            format!(
+                "<testsuite name=\"{name}\" tests=\"{tests}\" skipped=\"{skipped}\" \
+                 errors=\"{errors}\" failures=\"0\">"
+            )
+        });
+        assert_eq!(suites, expected, "{xml}");
+        assert_eq!(xml.matches("classname=\"app:1 on docker-28\"").count(), 3, "{xml}");
+        let of_podman = xml.split_once("<testsuite name=\"app:1 on podman-5.4\"").unwrap().1;
+        let of_podman = of_podman.split("</testsuite>").next().unwrap();
+        assert!(of_podman.contains("<error message=\"no QEMU\""), "{xml}");
+    }
+
+    #[test]
+    fn names_are_complete_and_values_of_several_lines_have_lines() {
+        let (image, name) = ("i".repeat(400), format!("run {}", "n".repeat(3000)));
+        let found = crate::check::verdict::Description::quote("line one\nline 2\n");
+        let check = Check { subject: "s".repeat(300), expected: "x".into(), found };
+        let outcome = Outcome::Failed { mismatches: vec![check] };
+        let xml = xml_of(vec![case(&image, Some("docker-28"), &name, outcome)]);
+        assert!(xml.contains(&format!("<testcase name=\"{name}\"")), "{xml}");
+        assert!(xml.contains(&format!("<testsuite name=\"{image} on docker-28\"")), "{xml}");
+        let lines =
+            format!("{}\n  expected  x\n  found\n    line one\n    line 2", "s".repeat(300));
+        assert!(xml.contains(&lines), "{xml}");
+    }
 
     #[test]
     fn a_message_has_the_first_mismatch_and_the_number_of_the_others() {

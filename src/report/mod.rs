@@ -25,4 +25,4 @@ pub use total::limit_values;
 #[cfg(feature = "vm")]
 pub use wording::summary;
 #[cfg(feature = "vm")]
-use wording::{HINT, IMAGE_ONLY, column, explanation, full_explanation, unique};
+use wording::{HINT, IMAGE_ONLY, column, explanation, full_explanation, is_same_failure, unique};

@@ -1,5 +1,5 @@
-//! Values of several lines: those who read a terminal see lines, rather than one line with escaped
-//! line breaks.
+//! Values of several lines: reports show them as lines, rather than as one line with escaped line
+//! breaks. Those on a terminal are cut.
 
 use crate::check::verdict::{Check, Description};
 use crate::text::{self, value};
@@ -23,6 +23,54 @@ pub(super) fn explain(check: &Check) -> Vec<String> {
         false => lines.extend(show("found", &found, window, window.is_exact())),
     }
     lines
+}
+
+/// Like [`explain`], with all lines, and with each line in full.
+pub(super) fn explain_in_full(check: &Check) -> Vec<String> {
+    let is_exact = is_exact(check);
+    let show = |mut label: &str, value: &Description| {
+        let parts = parts(value);
+        if is_one_line(&parts) {
+            return vec![labelled(label, &text::escape(&value.to_string()))];
+        }
+        let mut shown = Vec::new();
+        for part in parts {
+            match part {
+                Part::Prose(prose) => {
+                    shown.push(labelled(label, &text::escape(between_texts(&prose))));
+                }
+                Part::Block(text) => {
+                    shown.extend((!label.is_empty()).then(|| format!("  {label}")));
+                    shown.extend(text.lines.iter().map(|line| line_in_full(line, is_exact)));
+                    let lacks_break = is_exact && !text.ends_with_break;
+                    shown.extend(lacks_break.then(|| format!("    {NO_LINE_BREAK}")));
+                }
+            }
+            label = "";
+        }
+        shown
+    };
+    [show("expected", &check.expected), show("found", &check.found)].concat()
+}
+
+fn line_in_full(line: &str, is_exact: bool) -> String {
+    match is_exact && line.ends_with(' ') {
+        true => format!("    \"{}\"", text::escape(line)),
+        false => format!("    {}", text::escape(line)),
+    }
+}
+
+/// Whether both values of `check` are texts of several lines, which are compared as they are.
+pub(super) fn is_exact(check: &Check) -> bool {
+    Window::of(check, &parts(&check.expected), &parts(&check.found)).is_exact()
+}
+
+/// Follows an exact text that does not end with a line break.
+pub(super) const NO_LINE_BREAK: &str = "(no line break at the end)";
+
+/// Removes what separates prose from the texts before and after it, which have lines of their own.
+pub(super) fn between_texts(prose: &str) -> &str {
+    prose.trim_end().trim_start_matches([',', ';', ' '])
 }
 
 /// The lines of a stream of a container's output that [`explain`] prints for `checks`. `stream` is
@@ -59,7 +107,7 @@ pub(super) const STDERR: &str = "standard error";
 const BOTH_STREAMS: [&str; 3] = ["log", "log after the stop", "service"];
 
 /// A part of a value.
-enum Part<'v> {
+pub(super) enum Part<'v> {
     /// Words and quoted texts of one line, shown as they are.
     Prose(String),
     /// A text of several lines.
@@ -67,13 +115,15 @@ enum Part<'v> {
 }
 
 /// A text of several lines.
-struct Block<'v> {
-    lines: Vec<&'v str>,
-    ends_with_break: bool,
+pub(super) struct Block<'v> {
+    /// The lines, without line breaks.
+    pub(super) lines: Vec<&'v str>,
+    /// Whether the last line ends with a line break.
+    pub(super) ends_with_break: bool,
 }
 
 /// Splits a value into prose and texts of several lines.
-fn parts(value: &Description) -> Vec<Part<'_>> {
+pub(super) fn parts(value: &Description) -> Vec<Part<'_>> {
     let mut parts = Vec::new();
     for part in value.parts() {
         let prose = match part {
@@ -95,7 +145,7 @@ fn parts(value: &Description) -> Vec<Part<'_>> {
 }
 
 /// Whether a value has no text of several lines.
-fn is_one_line(parts: &[Part<'_>]) -> bool {
+pub(super) fn is_one_line(parts: &[Part<'_>]) -> bool {
     parts.iter().all(|part| matches!(part, Part::Prose(_)))
 }
 
@@ -164,8 +214,7 @@ fn show(label: &str, parts: &[Part<'_>], window: Window, is_exact: bool) -> Vec<
     for part in parts {
         match part {
             Part::Prose(prose) => {
-                let prose = prose.trim_end().trim_start_matches([',', ';', ' ']);
-                shown.push(labelled(label, &text::ends(prose)));
+                shown.push(labelled(label, &text::ends(between_texts(prose))));
             }
             Part::Block(text) => {
                 shown.extend((!label.is_empty()).then(|| format!("  {label}")));
@@ -173,7 +222,7 @@ fn show(label: &str, parts: &[Part<'_>], window: Window, is_exact: bool) -> Vec<
                 // A text that must only be contained may end anywhere.
                 let is_whole = parts.len() == 1 && window.lines(text).2 == 0;
                 let lacks_break = is_exact && is_whole && !text.ends_with_break;
-                shown.extend(lacks_break.then(|| "    (no line break at the end)".to_owned()));
+                shown.extend(lacks_break.then(|| format!("    {NO_LINE_BREAK}")));
             }
         }
         label = "";
@@ -262,6 +311,24 @@ mod tests {
         let list = Description::of(["a\nb", "c"]);
         let shown = explain(&check("config", "1".into(), list.clone()));
         assert_eq!(shown[1], format!("  found     {list}"));
+    }
+
+    #[test]
+    fn values_in_full_have_all_of_their_lines() {
+        let found =
+            Description::from("127, standard error ").then_quote(numbered(1..=58) + "a\r\n");
+        let found = found.then(", standard output ").then_quote("c\n");
+        let shown = explain_in_full(&check("exit code", "0".into(), found));
+        assert_eq!(shown[..3], ["  expected  0", "  found     127, standard error", "    line 1"]);
+        assert_eq!(
+            shown[59..],
+            ["    line 58", r"    a\r", "            standard output \"c\\n\""]
+        );
+        let [expected, found] = ["a \nb\n", "a\nb"].map(Description::quote);
+        let shown = explain_in_full(&check("content", expected, found));
+        let lines = ["  expected", "    \"a \"", "    b", "  found", "    a", "    b"];
+        assert_eq!(shown[..6], lines);
+        assert_eq!(shown[6..], ["    (no line break at the end)"]);
     }
 
     #[test]

@@ -1,7 +1,9 @@
 //! Words that several reports of a verdict share.
 
+use std::borrow::Cow;
+
 use super::multi_line::{self, STDERR, STDOUT};
-use crate::check::verdict::{Check, Description, Outcome, Tally, TestCase, Verdict};
+use crate::check::verdict::{Check, Outcome, Tally, TestCase, Verdict};
 use crate::text;
 
 /// Formats the number of test cases with each result, the duration of the run, and the reason why
@@ -40,19 +42,23 @@ pub(super) fn explanation(case: &TestCase) -> Vec<String> {
         }
         _ => false,
     };
-    explain(case, multi_line::explain, is_shown)
+    explain(
+        case,
+        |check| values(text::shorten(&check.subject), multi_line::explain(check)),
+        is_shown,
+    )
 }
 
 /// Like [`explanation`], with the values in full.
 pub(super) fn full_explanation(case: &TestCase) -> Vec<String> {
-    let values = |check: &Check| {
-        let values = [("expected", &check.expected), ("found", &check.found)];
-        let line = |(label, value): (&str, &Description)| {
-            format!("  {label:<10}{}", text::escape(&value.to_string()))
-        };
-        values.map(line).to_vec()
-    };
-    explain(case, values, |_, _| false)
+    let full =
+        |check: &Check| values(text::escape(&check.subject), multi_line::explain_in_full(check));
+    explain(case, full, |_, _| false)
+}
+
+/// A mismatch in lines: its subject, and those of its values.
+fn values(subject: Cow<'_, str>, values: Vec<String>) -> Vec<String> {
+    std::iter::once(subject.into_owned()).chain(values).collect()
 }
 
 /// Whether `lines` are among `all`, one after the other.
@@ -60,11 +66,11 @@ fn is_part(lines: &[&str], all: &[&str]) -> bool {
     all.windows(lines.len()).any(|window| window == lines)
 }
 
-/// `values` formats those of a mismatch. `is_shown` says whether they contain the last lines of a
+/// `mismatch` formats one of those. `is_shown` says whether they contain the last lines of a
 /// stream of the output already.
 fn explain(
     case: &TestCase,
-    values: impl Fn(&Check) -> Vec<String>,
+    mismatch: impl Fn(&Check) -> Vec<String>,
     is_shown: impl Fn(&str, &[&str]) -> bool,
 ) -> Vec<String> {
     let end = |stream, name: &str, output| match is_shown(stream, &text::last_lines(output)) {
@@ -79,10 +85,7 @@ fn explain(
         Outcome::Skipped { reason } => vec![text::excerpt(reason).into_owned()],
         Outcome::Failed { mismatches } => mismatches
             .iter()
-            .flat_map(|check| {
-                let subject = text::shorten(&check.subject).into_owned();
-                std::iter::once(subject).chain(values(check)).collect::<Vec<_>>()
-            })
+            .flat_map(mismatch)
             .chain(hints(case))
             .chain(end(STDOUT, "output", &case.output))
             .chain(end(STDERR, STDERR, &case.stderr))
@@ -104,6 +107,13 @@ fn hints(case: &TestCase) -> impl Iterator<Item = String> {
     })
 }
 
+/// Whether reports explain both test cases with the same words, and therefore once: the same test
+/// case on two engines, with the same result.
+pub(super) fn is_same_failure(case: &TestCase, other: &TestCase) -> bool {
+    (&case.name, &case.outcome, &case.output, &case.stderr, &case.hints)
+        == (&other.name, &other.outcome, &other.output, &other.stderr, &other.hints)
+}
+
 /// Removes duplicates and keeps the order.
 pub(super) fn unique<'a>(names: impl Iterator<Item = &'a str>) -> Vec<&'a str> {
     let mut unique = Vec::new();
@@ -118,6 +128,7 @@ pub(super) fn unique<'a>(names: impl Iterator<Item = &'a str>) -> Vec<&'a str> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::check::verdict::Description;
 
     fn failed(check: Check) -> TestCase {
         TestCase {

@@ -1,8 +1,9 @@
 //! Reports of checks: values that a test has found are complete, except on a terminal and in
 //! Markdown. Checks without an engine say so.
 
-use serde_json::Value;
+use serde_json::{Value, json};
 
+use crate::browser::Browser;
 use crate::lab::Lab;
 
 #[test]
@@ -31,6 +32,36 @@ fn a_long_value_is_complete_in_reports_and_cut_on_the_terminal_and_in_markdown()
         assert!(report.contains("... (98811 more bytes) ..."), "{name}: {report}");
         assert!(report.contains("6789last\""), "{name}: {report}");
     }
+}
+
+#[test]
+fn a_value_of_several_lines_has_lines_in_junit_and_html_and_its_white_space_is_visible() {
+    let lab = Lab::new();
+    let lines: String = (1..=30).map(|number| format!("line {number}\n")).collect();
+    lab.file("root/config", format!("{lines}a <b>\tc \n"));
+    lab.file("app.toml", "name = 'app'\ncontents = ['root']\n");
+    let expected = format!("\"\"\"{lines}a <b>\tc\"\"\"");
+    lab.file("e.toml", format!("[[file]]\npath = '/config'\ncontent = {expected}\n"));
+    let reports = ["--report", "junit=r.xml", "--report", "html=r.html"];
+    let check = ["check", "app.toml", "--expect", "e.toml", "--no-vm"];
+    let run = lab.seatrial(check.into_iter().chain(reports));
+    assert_eq!(run.output.status.code(), Some(1), "{}", run.stderr());
+    let junit = std::fs::read_to_string(lab.path("r.xml")).unwrap();
+    let shown = junit.split("  found\n").nth(1).unwrap();
+    assert!(shown.starts_with("    line 1\n    line 2\n"), "{junit}");
+    assert!(shown.contains("    line 30\n    &quot;a &lt;b&gt;\\tc &quot;"), "{junit}");
+    assert_eq!(junit.matches("(no line break at the end)").count(), 1, "{junit}");
+
+    let page = std::fs::read_to_string(lab.path("r.html")).unwrap();
+    let script = "[...document.querySelectorAll('article > dl > dd')].map(e => [
+        e.querySelector('span').textContent, e.querySelector('pre').textContent,
+        e.querySelector('pre').getBoundingClientRect().height > 31 * 15,
+        e.querySelector('.spaces')?.textContent, e.querySelector('p')?.textContent])";
+    let expected = json!([
+        ["expected", format!("{lines}a <b>\\tc\n"), true, null, "(no line break at the end)"],
+        ["found", format!("{lines}a <b>\\tc \n"), true, " ", null],
+    ]);
+    assert_eq!(Browser::new(&page).evaluate(script), expected);
 }
 
 /// Expectations of the variables of an image, and the mismatches in the report.
@@ -121,7 +152,7 @@ fn reports_without_an_engine_say_that_only_the_image_was_checked() {
     for (text, expected) in [
         (run.stdout(), ["  skip  run x", reason]),
         (read("r.xml"), ["<testsuite name=\"app:1 (image only)\"", reason]),
-        (read("r.html"), ["<th>image only", reason]),
+        (read("r.html"), ["<th scope=\"col\">image only", reason]),
         (read("r.md"), ["| test case | image only |", "**`config` (image only)**"]),
         (read("r.json"), ["\"engine\": null", reason]),
     ] {

@@ -139,6 +139,43 @@ fn extended(codes: &mut impl Iterator<Item = Option<u16>>) -> Option<Colour> {
 mod tests {
     use super::*;
 
+    /// The relative luminance of a colour, as WCAG 2.2 defines it.
+    fn luminance(colour: &str) -> f64 {
+        let digits = colour.trim_start_matches('#');
+        let digits: String = match digits.len() {
+            3 => digits.chars().flat_map(|digit| [digit, digit]).collect(),
+            _ => digits.to_owned(),
+        };
+        let channel = |start: usize| {
+            let level = u8::from_str_radix(&digits[start..start + 2], 16).unwrap();
+            let level = f64::from(level) / 255.0;
+            if level <= 0.04045 { level / 12.92 } else { ((level + 0.055) / 1.055).powf(2.4) }
+        };
+        0.2126 * channel(0) + 0.7152 * channel(2) + 0.0722 * channel(4)
+    }
+
+    #[test]
+    fn colours_of_text_have_the_contrast_that_wcag_requires_in_both_modes() {
+        let css = include_str!("page.css");
+        let modes: Vec<&str> = css.split(":root {").skip(1).collect();
+        assert_eq!(modes.len(), 2, "light and dark");
+        for mode in modes {
+            let rules = mode.split('}').next().unwrap().split(';');
+            let colours: std::collections::BTreeMap<&str, &str> =
+                rules.filter_map(|rule| rule.trim().split_once(": ")).collect();
+            let theme = (0..16).map(|number| format!("--t{number}"));
+            let names = ["--text", "--quiet", "--accent", "--passed", "--failed", "--error"];
+            for name in theme.chain(names.map(str::to_owned)) {
+                for background in ["--background", "--shade"] {
+                    let pair = [colours[name.as_str()], colours[background]].map(luminance);
+                    let (dark, light) = (pair[0].min(pair[1]), pair[0].max(pair[1]));
+                    let contrast = (light + 0.05) / (dark + 0.05);
+                    assert!(contrast >= 4.5, "{name} on {background}: {contrast:.2} in {mode}");
+                }
+            }
+        }
+    }
+
     #[test]
     fn colours_and_styles_become_spans_and_text_is_escaped() {
         for (text, expected) in [

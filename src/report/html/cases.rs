@@ -4,6 +4,7 @@ use maud::{Markup, html};
 
 use super::ansi;
 use super::results::{Explained, Kind, NumberedCase, column};
+use super::values::{self, Spaces};
 use crate::check::verdict::{Check, Outcome, TestCase};
 use crate::report::skips::{Skips, skips};
 use crate::report::{IMAGE_ONLY, unique};
@@ -27,11 +28,11 @@ fn article((number, case): NumberedCase<'_>, same: &[NumberedCase<'_>]) -> Marku
     let seconds = same.iter().map(|(_, case)| case.seconds).fold(0.0, f64::max);
     let kind = Kind::of(case);
     html! {
-        article id={ "c" (number) } class=(kind.class()) data-name=(text::shorten(&case.name))
+        article id={ "c" (number) } class=(kind.class()) data-name=(text::escape(&case.name))
             data-results=(kind.class())
         {
             h3 {
-                (badge(kind)) " " (text::shorten(&case.name))
+                (badge(kind)) " " (text::escape(&case.name))
                 @if !engines.is_empty() { span class="quiet" { " on " (engines) } }
                 (duration(seconds))
             }
@@ -53,7 +54,7 @@ pub(super) fn reasons_of_skips(cases: &[NumberedCase<'_>]) -> Markup {
             p class="skip" {
                 (badge(Kind::Skipped))
                 @for (index, name) in names.iter().take(NAMES_MAX).enumerate() {
-                    (if index == 0 { " " } else { ", " }) (text::shorten(name))
+                    (if index == 0 { " " } else { ", " }) (text::escape(name))
                 }
                 @if names.len() > NAMES_MAX { " and " (names.len() - NAMES_MAX) " more" }
                 span class="quiet" {
@@ -93,10 +94,10 @@ fn counts(cases: &[&NumberedCase<'_>]) -> String {
 fn line(number: usize, case: &TestCase) -> Markup {
     let kind = Kind::of(case);
     html! {
-        div class="line" id={ "c" (number) } data-name=(text::shorten(&case.name))
+        div class="line" id={ "c" (number) } data-name=(text::escape(&case.name))
             data-results=(kind.class())
         {
-            p { (badge(kind)) " " (text::shorten(&case.name)) (duration(case.seconds)) }
+            p { (badge(kind)) " " (text::escape(&case.name)) (duration(case.seconds)) }
             (outcome(&case.outcome))
             (hints(case))
             (passed_checks(case))
@@ -142,16 +143,20 @@ fn outcome(outcome: &Outcome) -> Markup {
         @match outcome {
             Outcome::Passed => {},
             Outcome::Failed { mismatches } => {
-                @for mismatch in mismatches {
-                    dl {
-                        dt { (mismatch.subject) }
-                        dd { span { "expected" } code { (mismatch.expected) } }
-                        dd { span { "found" } code { (mismatch.found) } }
-                    }
-                }
+                @for check in mismatches { (mismatch(check)) }
             },
             Outcome::Error { problem } => pre { (text::message(problem)) },
             Outcome::Skipped { reason } => p class="quiet" { (text::message(reason)) },
+        }
+    }
+}
+
+fn mismatch(check: &Check) -> Markup {
+    html! {
+        dl {
+            dt { (check.subject) }
+            dd { span { "expected" } (values::value(&check.expected, Spaces::Marked)) }
+            dd { span { "found" } (values::value(&check.found, Spaces::of_found(check))) }
         }
     }
 }
@@ -168,7 +173,7 @@ fn passed_checks(case: &TestCase) -> Markup {
 }
 
 fn passed_check(check: &Check) -> Markup {
-    html! { dd { span { (check.subject) } code { (check.found) } } }
+    html! { dd { span { (check.subject) } (values::value(&check.found, Spaces::Plain)) } }
 }
 
 fn badge(kind: Kind) -> Markup {

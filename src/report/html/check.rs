@@ -51,7 +51,7 @@ fn image_section(image: &str, cases: &[NumberedCase<'_>]) -> Markup {
         cases.iter().filter(|(_, case)| case.image == image).copied().collect();
     html! {
         section {
-            h2 { (text::shorten(image)) }
+            h2 { (text::escape(image)) }
             (matrix(&cases))
             (details(&cases))
             (reasons_of_skips(&cases))
@@ -79,7 +79,7 @@ fn lane(run: &EngineRun, shows_image: bool) -> Lane {
     Lane {
         title: html! {
             (run.engine) span class="quiet" { " " (text::shorten(&run.version)) }
-            @if shows_image { br; small class="quiet" { (text::shorten(&run.image)) } }
+            @if shows_image { br; small class="quiet" { (text::escape(&run.image)) } }
         },
         note: html! {
             (format!("ready after {ready:.2} s, image loaded in {:.1} s", run.load_seconds))
@@ -167,6 +167,23 @@ mod tests {
         let failed = page_of(vec![case(failed())]);
         assert!(failed.contains(r#"<div class="matrix">"#), "{failed}");
         assert!(!failed.contains(r#"<tbody class="quiet-rows">"#), "{failed}");
+    }
+
+    #[test]
+    fn names_are_complete_and_links_and_heads_of_the_matrix_have_labels() {
+        let (image, name) = ("i".repeat(400), format!("run {}", "n".repeat(3000)));
+        let long = |outcome| TestCase { image: image.clone(), name: name.clone(), ..case(outcome) };
+        let page = page_of(vec![long(failed())]);
+        assert!(page.contains(&format!("<h2>{image}</h2>")), "{page}");
+        // The row and the explanation, which the filter searches.
+        assert_eq!(page.matches(&format!("data-name=\"{name}\"")).count(), 2, "{page}");
+        assert!(page.contains(&format!("<th scope=\"row\">{name}</th>")), "{page}");
+        assert!(!page.contains("<th>") && page.contains("<th scope=\"col\">Test case"), "{page}");
+        let label = format!("aria-label=\"{name}: failed (docker-20.10)\"");
+        assert!(page.contains(&label), "{page}");
+        let passed = page_of(vec![long(Outcome::Passed)]);
+        assert_eq!(passed.matches(&format!("data-name=\"{name}\"")).count(), 2, "{passed}");
+        assert!(!passed.contains("more bytes"), "{passed}");
     }
 
     #[test]

@@ -40,7 +40,11 @@ fn layers(layers: &[LayerDiff]) -> Markup {
         section {
             h2 { "Layers" }
             table {
-                thead { tr { th {} th { "Size" } th { "Layer" } } }
+                thead {
+                    tr {
+                        @for title in ["State", "Size", "Layer"] { th scope="col" { (title) } }
+                    }
+                }
                 tbody { @for layer in layers { (row(layer, largest)) } }
             }
             p class="quiet" {

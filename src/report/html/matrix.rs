@@ -70,9 +70,9 @@ fn head(columns: &[&str], cases: &[NumberedCase<'_>]) -> Markup {
     html! {
         thead {
             tr {
-                th { "Test case" }
+                th scope="col" { "Test case" }
                 @for name in columns {
-                    th {
+                    th scope="col" {
                         (name)
                         @for kind in [Kind::Failed, Kind::Error] {
                             @let count = count(name, kind);
@@ -90,8 +90,8 @@ fn head(columns: &[&str], cases: &[NumberedCase<'_>]) -> Markup {
 fn row(name: &str, cells: &[Option<NumberedCase<'_>>], explained: &Explained) -> Markup {
     let kinds = unique(cells.iter().flatten().map(|(_, case)| Kind::of(case).class())).join(" ");
     html! {
-        tr data-row data-name=(text::shorten(name)) data-results=(kinds) {
-            th { (text::shorten(name)) }
+        tr data-row data-name=(text::escape(name)) data-results=(kinds) {
+            th scope="row" { (text::escape(name)) }
             @for cell in cells {
                 @match cell {
                     Some(case) => (self::cell(*case, explained)),
@@ -104,7 +104,8 @@ fn row(name: &str, cells: &[Option<NumberedCase<'_>>], explained: &Explained) ->
 
 fn cell(case: NumberedCase<'_>, explained: &Explained) -> Markup {
     let (number, kind) = (case.0, Kind::of(case.1));
-    let label = format!("{} ({})", kind.class(), column(&case));
+    let name = text::escape(&case.1.name);
+    let label = format!("{name}: {} ({})", kind.class(), column(&case));
     html! {
         td class=(kind.class()) {
             a href={ "#c" (explained.place_of(number)) } title=(label) aria-label=(label) {

@@ -18,6 +18,8 @@ mod replay;
 mod results;
 #[cfg(feature = "vm")]
 mod timeline;
+#[cfg(feature = "vm")]
+mod values;
 
 #[cfg(feature = "vm")]
 pub use check::check_page;

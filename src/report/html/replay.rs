@@ -48,8 +48,9 @@ fn section(replay: &Replay, axis_end: f64) -> Markup {
             table class="runs" {
                 thead {
                     tr {
-                        th { "Strategy" } th { "Client" } th { "Waited" } th { "Took" }
-                        th { "Message" }
+                        @for title in ["Strategy", "Client", "Waited", "Took", "Message"] {
+                            th scope="col" { (title) }
+                        }
                     }
                 }
                 tbody { @for run in &replay.runs { (row(run)) } }
@@ -59,19 +60,20 @@ fn section(replay: &Replay, axis_end: f64) -> Markup {
     }
 }
 
-/// A timeline for each strategy: that of the first run that went wrong, or else of the first.
+/// A timeline for each strategy: that of the first run that went wrong, else of the first that was
+/// slow, or else of the first.
 fn timelines(replay: &Replay) -> Vec<Lane> {
     let run_of = |strategy| {
         let went_wrong = |run: &&Run| class(run.outcome) != "passed";
-        let first = replay.runs_with(strategy).next();
-        replay.runs_with(strategy).find(went_wrong).or(first)
+        let is_slow = |run: &&Run| run.outcome == Outcome::Slow;
+        let runs = || replay.runs_with(strategy);
+        runs().find(went_wrong).or_else(|| runs().find(is_slow)).or_else(|| runs().next())
     };
     let runs = replay.strategies().into_iter().filter_map(run_of);
     runs.map(|run| lane(run, replay)).collect()
 }
 
 fn lane(run: &Run, replay: &Replay) -> Lane {
-    let went_wrong = class(run.outcome) != "passed";
     let count = replay.runs_with(&run.strategy).count();
     Lane {
         title: html! { (run.strategy) },
@@ -80,7 +82,7 @@ fn lane(run: &Run, replay: &Replay) -> Lane {
             @if count > 1 { span class="quiet" { " in one of " (count) " runs" } }
         },
         marks: run_marks(run),
-        open: went_wrong || run.strategy == WaitStrategy::Ready,
+        open: run.outcome != Outcome::Worked || run.strategy == WaitStrategy::Ready,
     }
 }
 
@@ -124,7 +126,7 @@ fn word(outcome: Outcome) -> &'static str {
 fn row(run: &Run) -> Markup {
     html! {
         tr {
-            td { (run.strategy) }
+            th scope="row" { (run.strategy) }
             td { span class={ "badge " (class(run.outcome)) } { (word(run.outcome)) } }
             td class="number" { (format!("{:.1} s", run.waited)) }
             td class="number" { (format!("{:.1} s", run.took)) }
@@ -163,6 +165,17 @@ mod tests {
             "{ready}"
         );
         assert!(ping.starts_with(r#" class="lane">"#) && !ping.contains("gave up"), "{ping}");
+    }
+
+    #[test]
+    fn the_timeline_of_a_slow_client_is_open() {
+        let mut replay = replay(WaitStrategy::None, Outcome::Worked);
+        let slow = Run { outcome: Outcome::Slow, ..replay.runs[0].clone() };
+        replay.runs.push(slow);
+        let page = replay_page(&[replay]);
+        let lane = lane_of(&page, "none");
+        assert!(lane.starts_with(r#" class="lane" open"#), "{lane}");
+        assert!(lane.contains("the client got its answer, after its timeout"), "{lane}");
     }
 
     fn replay(strategy: WaitStrategy, outcome: Outcome) -> Replay {

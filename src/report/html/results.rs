@@ -64,10 +64,7 @@ impl Explained {
         let mut places = BTreeMap::new();
         let mut first: Vec<NumberedCase<'_>> = Vec::new();
         for (number, case) in cases.iter().filter(|(_, case)| Kind::of(case) >= Kind::Failed) {
-            let same = first.iter().find(|(_, other)| {
-                (&other.name, &other.outcome, &other.output, &other.stderr, &other.hints)
-                    == (&case.name, &case.outcome, &case.output, &case.stderr, &case.hints)
-            });
+            let same = first.iter().find(|(_, other)| report::is_same_failure(case, other));
             places.insert(*number, same.map_or(*number, |(place, _)| *place));
             if same.is_none() {
                 first.push((*number, case));
