@@ -2,98 +2,106 @@
 //! of engines and test cases, and the details of what did not pass. If something failed, the test
 //! cases that failed nowhere are folded.
 
+mod size;
+
+use std::collections::{HashMap, HashSet};
 use std::fmt::Write;
 
+use size::{Page, Part};
+
 use super::skips::{Skips, skips};
-use super::{column, explanation, unique};
+use super::{column, explanation, is_same_failure, unique};
 use crate::check::verdict::{EngineRun, Outcome, RunResult, TestCase, Verdict};
 use crate::text;
 
-/// Formats `verdict` as Markdown.
+/// Formats `verdict` as Markdown. A summary that GitHub would reject for its size is cut.
 pub fn summary(verdict: &Verdict) -> String {
     let result = match verdict.result() {
         RunResult::Passed => "Passed",
         RunResult::Failed => "Failed",
         RunResult::Undetermined => "Could not be determined",
     };
-    let mut page = format!("## {result}: {}\n", super::summary(verdict));
+    let mut page = Page::default();
+    page.push(Part::Frame, format!("## {result}: {}\n", super::summary(verdict)));
     for image in unique(verdict.cases.iter().map(|case| case.image.as_str())) {
         let cases: Vec<&TestCase> =
             verdict.cases.iter().filter(|case| case.image == image).collect();
-        let _ = write!(page, "\n### {}\n\n", code(&text::shorten(image)));
+        page.push(Part::Frame, format!("\n### {}\n\n", code(&text::shorten(image))));
         let runs = verdict.engine_runs.iter().filter(|run| run.image == image);
         let engine =
             |run: &EngineRun| format!("{} {}", run.engine, code(&text::shorten(&run.version)));
         let engines: Vec<String> = runs.map(engine).collect();
         if !engines.is_empty() {
-            let _ = write!(page, "Engines: {}\n\n", engines.join(", "));
+            page.push(Part::Frame, format!("Engines: {}\n\n", engines.join(", ")));
         }
-        page.push_str(&section(&cases));
-        page.push_str(&reasons_of_skips(&cases));
+        section(&mut page, &cases);
+        reasons_of_skips(&mut page, &cases);
     }
-    page
+    page.into_text()
 }
 
 /// The tables and details of an image.
-fn section(cases: &[&TestCase]) -> String {
+fn section(page: &mut Page, cases: &[&TestCase]) {
     let names = unique(cases.iter().map(|case| case.name.as_str()));
-    let failed = |name: &&str| cases.iter().any(|case| case.name == *name && needs_details(case));
-    let (loud, quiet): (Vec<&str>, Vec<&str>) = names.into_iter().partition(failed);
+    let failed: HashSet<&str> =
+        cases.iter().filter(|case| needs_details(case)).map(|case| case.name.as_str()).collect();
+    let (loud, quiet): (Vec<&str>, Vec<&str>) =
+        names.into_iter().partition(|name| failed.contains(name));
     if loud.is_empty() {
-        return table(cases, &quiet);
+        return table(page, Part::QuietRow, cases, &quiet);
     }
-    let mut section = table(cases, &loud);
-    let details = cases.iter().filter(|case| needs_details(case));
-    details.for_each(|case| section.push_str(&details_of(case)));
+    table(page, Part::Row, cases, &loud);
+    details(page, cases);
     if !quiet.is_empty() {
         let (count, s) = (quiet.len(), if quiet.len() == 1 { "" } else { "s" });
-        let table = table(cases, &quiet);
-        let _ = write!(
-            section,
-            "\n<details><summary>{count} test case{s} without failures</summary>\n\n{table}\n\
-             </details>\n"
-        );
+        let summary = format!("{count} test case{s} without failures");
+        page.push(Part::Frame, format!("\n<details><summary>{summary}</summary>\n\n"));
+        table(page, Part::QuietRow, cases, &quiet);
+        page.push(Part::Frame, "\n</details>\n");
     }
-    section
 }
 
 /// The most names of test cases that have one reason.
 const NAMES_MAX: usize = 20;
 
 /// The reasons why test cases were skipped.
-fn reasons_of_skips(cases: &[&TestCase]) -> String {
-    let reason = |Skips { names, columns, reason }: Skips<'_>| {
+fn reasons_of_skips(page: &mut Page, cases: &[&TestCase]) {
+    for (index, skips) in skips(cases.iter().copied()).into_iter().enumerate() {
+        let Skips { names, columns, reason } = skips;
+        if index == 0 {
+            page.push(Part::Frame, "\nSkipped:\n\n");
+        }
         let shown = names.iter().take(NAMES_MAX).map(|name| code(&text::shorten(name)));
         let more = names.len().saturating_sub(NAMES_MAX);
         let more = (more > 0).then(|| format!("and {more} more"));
         let names: Vec<String> = shown.chain(more).collect();
+        let (names, columns) = (names.join(", "), columns.join(", "));
         let reason = code(&text::shorten(reason));
-        format!("- {} ({}): {reason}\n", names.join(", "), columns.join(", "))
-    };
-    let reasons: String = skips(cases.iter().copied()).into_iter().map(reason).collect();
-    match reasons.is_empty() {
-        true => reasons,
-        false => format!("\nSkipped:\n\n{reasons}"),
+        page.push(Part::Skips, format!("- {names} ({columns}): {reason}\n"));
     }
 }
 
-/// The table of the test cases with these names.
-fn table(cases: &[&TestCase], names: &[&str]) -> String {
+/// The table of the test cases with these names, whose rows are parts of one kind.
+fn table(page: &mut Page, kind: Part, cases: &[&TestCase], names: &[&str]) {
     let columns = unique(cases.iter().map(|case| column(case)));
     let titles: String = columns.iter().map(|column| format!(" {column} |")).collect();
-    let mut table = format!("| test case |{titles}\n|---|{}\n", "---|".repeat(columns.len()));
-    for name in names {
-        let _ = write!(table, "| {} |", escape_bars(&code(&text::shorten(name))));
-        for column in &columns {
-            let same =
-                cases.iter().filter(|case| case.name == *name && super::column(case) == *column);
-            let worst = same.max_by_key(|case| needs_details(case));
-            let word = worst.map_or("", |case| word(&case.outcome));
-            let _ = write!(table, " {word} |");
+    let rule = "---|".repeat(columns.len());
+    page.push(Part::Frame, format!("| test case |{titles}\n|---|{rule}\n"));
+    let mut cells: HashMap<(&str, &str), &TestCase> = HashMap::new();
+    for case in cases {
+        let cell = cells.entry((&case.name, column(case))).or_insert(case);
+        if needs_details(case) >= needs_details(cell) {
+            *cell = case;
         }
-        table.push('\n');
     }
-    table
+    for name in names {
+        let mut row = format!("| {} |", escape_bars(&code(&text::shorten(name))));
+        for column in &columns {
+            let word = cells.get(&(*name, *column)).map_or("", |case| word(&case.outcome));
+            let _ = write!(row, " {word} |");
+        }
+        page.push(kind, row + "\n");
+    }
 }
 
 fn word(outcome: &Outcome) -> &'static str {
@@ -109,11 +117,23 @@ fn needs_details(case: &TestCase) -> bool {
     matches!(case.outcome, Outcome::Failed { .. } | Outcome::Error { .. })
 }
 
-fn details_of(case: &TestCase) -> String {
-    let (name, column) = (code(&text::shorten(&case.name)), column(case));
-    let lines = explanation(case).join("\n");
-    let fence = fence(&lines, 3);
-    format!("\n**{name} ({column})**\n\n{fence}text\n{lines}\n{fence}\n")
+/// Explains what did not pass. The same failure on several engines is explained once.
+fn details(page: &mut Page, cases: &[&TestCase]) {
+    let mut failures: Vec<(&TestCase, Vec<&str>)> = Vec::new();
+    for case in cases.iter().filter(|case| needs_details(case)) {
+        match failures.iter_mut().find(|(first, _)| is_same_failure(first, case)) {
+            Some((_, columns)) => columns.push(column(case)),
+            None => failures.push((case, vec![column(case)])),
+        }
+    }
+    for (case, columns) in failures {
+        let name = code(&text::shorten(&case.name));
+        let columns = unique(columns.into_iter()).join(", ");
+        let lines = explanation(case).join("\n");
+        let fence = fence(&lines, 3);
+        let heading = format!("\n**{name} ({columns})**\n\n");
+        page.push(Part::Failure, format!("{heading}{fence}text\n{lines}\n{fence}\n"));
+    }
 }
 
 /// Returns at least `min` backticks, and more than there are in a row in `text`.
@@ -199,6 +219,42 @@ exit code
     }
 
     #[test]
+    fn the_same_failure_on_several_engines_is_explained_once() {
+        let failed = |found: &str| {
+            let (subject, expected) = ("exit code".to_owned(), "0".into());
+            let check = Check { subject, expected, found: found.into() };
+            Outcome::Failed { mismatches: vec![check] }
+        };
+        let cases = vec![
+            case(Some("docker-28"), "run x", failed("1")),
+            case(Some("podman-5.4"), "run x", failed("2")),
+            case(Some("containerd-1.7"), "run x", failed("1")),
+        ];
+        let page = summary(&Verdict { cases, ..Verdict::default() });
+        let headings: Vec<&str> = page.lines().filter(|line| line.starts_with("**")).collect();
+        assert_eq!(
+            headings,
+            ["**`run x` (docker-28, containerd-1.7)**", "**`run x` (podman-5.4)**"],
+            "{page}"
+        );
+    }
+
+    #[test]
+    fn a_summary_of_very_many_failures_is_smaller_than_the_limit_of_github() {
+        let failure = |number: usize| {
+            let problem = format!("{number}: {}", "long reason ".repeat(50));
+            case(Some("docker-28"), &format!("run {number}"), Outcome::Error { problem })
+        };
+        let cases = (0..4000).map(failure).collect();
+        let page = summary(&Verdict { cases, ..Verdict::default() });
+        assert!((900_000..1 << 20).contains(&page.len()), "{}", page.len());
+        assert_eq!(page.matches("| **error** |").count(), 4000);
+        let shown = page.matches("```text").count();
+        let end = page.lines().last().unwrap();
+        assert!(end.contains(&format!("It leaves out {} failures.", 4000 - shown)), "{end}");
+    }
+
+    #[test]
     fn the_summary_has_the_versions_of_engines_and_the_reasons_of_skips() {
         let reason = "CRI ignores image health checks".to_owned();
         let cases = vec![case(Some("containerd-1.7"), "service web", Outcome::Skipped { reason })];
@@ -231,7 +287,9 @@ exit code
             ("run `a` ``b``", "``` run `a` ``b`` ```"),
             (r"run \d+", r"`run \d+`"),
         ] {
-            let table = table(&[&case(None, name, Outcome::Passed)], &[name]);
+            let mut page = Page::default();
+            table(&mut page, Part::Row, &[&case(None, name, Outcome::Passed)], &[name]);
+            let table = page.into_text();
             let row = format!("| {cell} | passed |\n");
             assert!(table.ends_with(&row), "{table}");
         }
