@@ -68,6 +68,10 @@ mod recursive_paths; // recursive changes of single paths
 mod refused_outputs; // outputs that would replace inputs or each other
 mod removed_paths; // paths that are removed and made again
 #[cfg(feature = "vm")]
+mod replay_page; // the page of replays in a browser
+#[cfg(feature = "vm")]
+mod report_media; // the page of a check on paper, in dark mode and without scripts
+#[cfg(feature = "vm")]
 mod report_page; // the page of a check in a browser
 #[cfg(feature = "vm")]
 mod report_values; // values in reports of checks

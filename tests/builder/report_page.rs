@@ -100,7 +100,7 @@ fn verdict() -> Verdict {
 }
 
 /// The page, a copy of which is kept for people in the folder for files of tests.
-fn browser() -> Browser {
+pub fn browser() -> Browser {
     let page = html::check_page(&verdict());
     let copy = Path::new(env!("CARGO_TARGET_TMPDIR")).join("check-page.html");
     std::fs::write(copy, &page).unwrap();
@@ -221,7 +221,7 @@ fn with_12_engines_nothing_lies_off_a_page_of_1280_pixels() {
                 || e.getBoundingClientRect().left < 0).map(name),
             scrolling: all.filter(e => getComputedStyle(e).overflowX === 'auto'
                 && e.scrollWidth > e.clientWidth).map(name),
-            tallest: Math.max(...[...document.querySelectorAll('dd code')]
+            tallest: Math.max(...[...document.querySelectorAll('dd code, dd pre')]
                 .map(e => e.getBoundingClientRect().height)) <= 512,
         };
     })()";

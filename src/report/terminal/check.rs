@@ -76,7 +76,70 @@ fn prose(line: &str) -> Option<String> {
 
 #[cfg(test)]
 mod tests {
+    use std::time::Duration;
+
     use super::*;
+    use crate::check::verdict::Check;
+    use crate::engine::Exit;
+
+    /// A service that wrote 12 lines before it ended.
+    fn ended_service(exit: Exit) -> TestCase {
+        let check = Check {
+            subject: "service".to_owned(),
+            expected: "ready within 60 s".into(),
+            found: format!("its command ended with {exit}").into(),
+        };
+        TestCase {
+            image: "app:1".to_owned(),
+            engine: Some("docker-28".to_owned()),
+            name: "service web".to_owned(),
+            outcome: Outcome::Failed { mismatches: vec![check] },
+            seconds: 2.5,
+            passed_checks: Vec::new(),
+            hints: vec![
+                "the image exposes 80/tcp, and nothing listened there before its command ended: \
+                 let the service listen on an exposed port, or expose its own"
+                    .to_owned(),
+            ],
+            output: (1..=12).map(|number| format!("step {number}\n")).collect(),
+            stderr: "\u{1b}[31mcannot bind\n".to_owned(),
+        }
+    }
+
+    #[test]
+    fn a_failed_service_has_its_exit_hints_and_the_last_ten_lines_of_output_at_80_columns() {
+        let exit =
+            |code| Exit { code, out_of_memory: None, duration: Some(Duration::from_millis(1500)) };
+        let shown = test_case(&ended_service(exit(137)));
+        let expected =
+            "  FAIL  service web                                                    2.5 s
+          service
+            expected  ready within 60 s
+            found     its command ended with exit code 137 (probably ended by
+                      signal 9, SIGKILL) after 1.5 s
+          hint: the image exposes 80/tcp, and nothing listened there before its
+                command ended: let the service listen on an exposed port, or
+                expose its own
+          last 10 of 12 lines of output
+            step 3
+            step 4
+            step 5
+            step 6
+            step 7
+            step 8
+            step 9
+            step 10
+            step 11
+            step 12
+          standard error
+            \\u{1b}[31mcannot bind
+";
+        assert_eq!(shown, expected);
+        assert!(shown.lines().all(|line| line.chars().count() <= 80), "{shown}");
+        let shown = test_case(&ended_service(exit(3)));
+        let found = "            found     its command ended with exit code 3 after 1.5 s\n";
+        assert!(shown.contains(found), "{shown}");
+    }
 
     #[test]
     fn values_that_are_prose_are_wrapped_at_80_columns() {
