@@ -103,7 +103,9 @@ impl<'d> Container<'d> {
     /// and output.
     ///
     /// # Errors
-    /// If the command cannot be started, runs longer than `limit`, or prints too much.
+    /// If the command cannot be started, prints more than 16 MiB, or runs longer than `limit`. The
+    /// last is the engine's error [`StillRunning`](engine::EngineError::StillRunning) in
+    /// [`HarnessError::Engine`].
     pub async fn exec(&self, command: &[&str], limit: Duration) -> Result<RunOutput, HarnessError> {
         self.exec_with(&ExecOptions::command(command.iter().copied()), limit).await
     }
@@ -179,7 +181,8 @@ impl<'d> Container<'d> {
     /// Returns standard output and standard error up to now.
     ///
     /// # Errors
-    /// If the request fails, or the output is too large.
+    /// If the request fails, or the output is larger than 16 MiB.
+    /// [`follow_logs`](Self::follow_logs) has no such limit.
     pub async fn logs(&self) -> Result<(String, String), HarnessError> {
         Ok(self.container.logs().await?)
     }
@@ -219,7 +222,7 @@ impl<'d> Container<'d> {
     /// returns its exit code and output.
     ///
     /// # Errors
-    /// If a request fails, or the output is too large.
+    /// If a request fails, or the output is larger than 16 MiB.
     pub async fn stop(&self, grace: Duration) -> Result<RunOutput, HarnessError> {
         self.container.stop(grace).await?;
         self.wait(STOP_TIMEOUT).await
@@ -228,8 +231,9 @@ impl<'d> Container<'d> {
     /// Waits until the container exits, for `limit` at most, and returns its exit code and output.
     ///
     /// # Errors
-    /// If the container still runs then ([`StillRunning`](HarnessError::StillRunning)), a request
-    /// fails, or the output is too large.
+    /// If the container still runs then ([`StillRunning`](HarnessError::StillRunning), with the end
+    /// of its output), a request fails, or the output is larger than 16 MiB. A container that still
+    /// runs is not removed, so that this can be called again.
     pub async fn wait(&self, limit: Duration) -> Result<RunOutput, HarnessError> {
         let (clock, action) = (self.daemon.vm().clock(), format!("wait for {}", self.image));
         let wait = Box::pin(async {

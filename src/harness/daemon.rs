@@ -24,7 +24,11 @@ const AGENT_TIMEOUT: Duration = Duration::from_secs(30);
 /// that lives on.
 const LEFTOVERS_TIMEOUT: Duration = Duration::from_secs(60);
 
-/// A ready engine in a VM of its own. The VM is killed when this is dropped.
+/// A ready engine in a VM.
+///
+/// A VM of [`start`](Self::start) is killed when this is dropped. A VM of [`shared`](Self::shared)
+/// is killed when the process exits, and one of [`attach`](Self::attach) continues until
+/// `seatrial vm down`; containers that were not removed keep running in them.
 #[derive(Debug)]
 pub struct Daemon {
     ready: ReadyVm,

@@ -106,8 +106,7 @@ impl<'d> LoadedImage<'d> {
     /// and that image, which has an ID or a random name.
     ///
     /// # Errors
-    /// If the container cannot be created or started, does not end in time, or no image can be made
-    /// from it.
+    /// As those of [`run`](Self::run), and if no image can be made from the container.
     pub async fn run_and_commit(
         &self,
         options: &RunOptions,
@@ -233,10 +232,13 @@ impl<'d> LoadedImage<'d> {
         }
     }
 
-    /// Runs a container of the image until it ends, with a time limit.
+    /// Runs a container of the image until it ends, with a time limit, and removes it.
     ///
     /// # Errors
-    /// If the container cannot be created or started, or does not end in time.
+    /// If the container cannot be created or started, prints more than 16 MiB, or does not end in
+    /// time. The last is the engine's error [`StillRunning`](engine::EngineError::StillRunning)
+    /// in [`HarnessError::Engine`], with the output up to then, if the engine returns it.
+    /// [`Container::wait`] has [`HarnessError::StillRunning`], and keeps the container.
     pub async fn run(
         &self,
         options: &RunOptions,
