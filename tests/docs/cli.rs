@@ -59,7 +59,7 @@ fn every_command_and_flag_is_in_the_reference() {
 }
 
 /// The keys of `value`, and of the objects in it except `config`, which is Docker's.
-fn keys(value: &Value, found: &mut Vec<String>) {
+pub fn keys(value: &Value, found: &mut Vec<String>) {
     match value {
         Value::Object(fields) => {
             for (key, value) in fields {

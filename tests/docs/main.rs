@@ -5,8 +5,13 @@
 
 mod cli; // commands, flags, printed JSON
 mod examples; // recipes, expectations and scenarios in the pages
+#[cfg(feature = "vm")]
+mod json_of_vms; // printed JSON of VMs and replays
 mod keys; // keys of files, environment variables, lint rules
 mod links; // links between the pages
+#[cfg(feature = "vm")]
+mod rust; // examples in Rust
+mod scripts; // examples of shell scripts
 
 use std::collections::BTreeSet;
 use std::fs;

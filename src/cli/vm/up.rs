@@ -20,6 +20,10 @@ use crate::vm::pool::PrepareOptions;
 #[command(after_help = "\
 A background process owns the VM until `seatrial vm down`.
 
+If the VM does not start, eval does nothing and succeeds, and docker uses the
+host's engine. Scripts stop with `vm=$(seatrial vm up docker-20.10) || exit` and
+`eval \"$vm\"` on the next line.
+
 Examples:
   eval \"$(seatrial vm up docker-20.10)\"
   seatrial vm up podman-5.4 --name test --egress
