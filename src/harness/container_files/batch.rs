@@ -224,6 +224,21 @@ mod tests {
         assert_eq!(found, ["x", &late, &late]);
     }
 
+    /// ptrace(2): a process may trace another one with the same user and no more capabilities, if
+    /// that is dumpable. prctl(2): the kernel may reset that when the user changes.
+    #[test]
+    fn the_program_is_never_open_to_processes_of_the_container() {
+        let (_, drop) = READ.split_once("sub drop {").unwrap();
+        let (drop, _) = drop.split_once("\n}\n").unwrap();
+        let calls = drop.split(['(', ' ']).filter(|word| {
+            ["SETGROUPS,", "SETRESGID,", "SETRESUID,", "CAPSET,", "keep_closed"].contains(word)
+        });
+        let expected =
+            ["keep_closed", "SETGROUPS,", "SETRESGID,", "SETRESUID,", "keep_closed", "CAPSET,"];
+        assert_eq!(calls.collect::<Vec<_>>(), expected);
+        assert!(READ.split_once("sub keep_closed {").unwrap().1.contains("SET_DUMPABLE, 0,"));
+    }
+
     #[test]
     fn a_large_file_is_read_in_parts() {
         let request = request("x y", Some(9));
