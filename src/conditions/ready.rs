@@ -1,8 +1,11 @@
 //! When a service is ready.
 
+use std::fmt;
 use std::time::Duration;
 
 use schemars::JsonSchema;
+use serde::de::value::MapAccessDeserializer;
+use serde::de::{Error, MapAccess, SeqAccess, Visitor};
 use serde::{Deserialize, Deserializer};
 
 use super::http::HttpExpectations;
@@ -42,6 +45,7 @@ pub struct ReadyConditions {
     #[schemars(with = "Option<Text>")]
     pub log: Option<Text>,
     /// A request that gets the expected answer.
+    #[serde(deserialize_with = "request")]
     pub http: Option<HttpExpectations>,
     /// A command in the container that exits with code 0.
     #[serde(deserialize_with = "list::strings")]
@@ -50,6 +54,36 @@ pub struct ReadyConditions {
     pub healthy: Option<bool>,
     /// The time limit; 60 seconds by default.
     pub timeout: Option<Timeout>,
+}
+
+/// Reads a request. A list, which `http` of a service is, is an error that says so.
+fn request<'de, D: Deserializer<'de>>(
+    deserializer: D,
+) -> Result<Option<HttpExpectations>, D::Error> {
+    struct OneRequest;
+    impl<'de> Visitor<'de> for OneRequest {
+        type Value = Option<HttpExpectations>;
+
+        fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+            f.write_str("a table")
+        }
+
+        fn visit_unit<E>(self) -> Result<Self::Value, E> {
+            Ok(None)
+        }
+
+        fn visit_map<A: MapAccess<'de>>(self, map: A) -> Result<Self::Value, A::Error> {
+            HttpExpectations::deserialize(MapAccessDeserializer::new(map)).map(Some)
+        }
+
+        fn visit_seq<A: SeqAccess<'de>>(self, _: A) -> Result<Self::Value, A::Error> {
+            Err(A::Error::custom(
+                "http of ready is one request, { port = 80 }, not a list; write further ones in \
+                 http of the service",
+            ))
+        }
+    }
+    deserializer.deserialize_any(OneRequest)
 }
 
 impl ReadyConditions {
@@ -101,6 +135,21 @@ pub(crate) fn log<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<T
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_list_of_requests_is_an_error_that_says_where_it_belongs() {
+        let read = |toml: &str| toml::from_str::<ReadyConditions>(toml);
+        let error = read("http = [{ port = 80 }]").unwrap_err();
+        assert_eq!(
+            error.message(),
+            "http of ready is one request, { port = 80 }, not a list; write further ones in http \
+             of the service"
+        );
+        assert_eq!(read("http = { port = 80 }").unwrap().http.unwrap().port, 80);
+        let error = read("http = { port = 80, pth = '/' }").unwrap_err();
+        assert!(error.message().starts_with("unknown field `pth`"), "{error}");
+        assert!(serde_json::from_str::<ReadyConditions>(r#"{"http": null}"#).is_ok());
+    }
 
     #[test]
     fn a_string_for_a_log_must_be_contained_and_equals_of_a_table_is_the_whole_log() {

@@ -7,6 +7,7 @@ mod explain;
 mod keys;
 #[cfg(feature = "vm")]
 pub(crate) mod list;
+pub(crate) mod size;
 pub(crate) mod string_or_list;
 
 use std::fs::{File, Metadata};
@@ -184,6 +185,9 @@ fn from_yaml<T: DeserializeOwned>(text: &str) -> Result<T, LineError> {
             keys::before(&line[..end], ':')
         });
         let message = match error.without_snippet() {
+            serde_saphyr::Error::DuplicateMappingKey { key: Some(key), .. } => {
+                return (line, duplicate(key).into());
+            }
             // In the form that serde gives to this error.
             serde_saphyr::Error::SerdeUnknownField { field, expected, .. } => {
                 let expected: Vec<String> =

@@ -227,12 +227,35 @@ const STATIC: &[(&str, &str, &str)] = &[
         "[[file]]\npath='/bin/sh'\ntype='file'",
         r#"file /bin/sh: type: expected "file", found "symlink""#,
     ),
+    // A slash at the end leads to a folder, also through a symlink, and never to a file.
+    (
+        "[[file]]\npath='/www/'\ntype='directory'",
+        "[[file]]\npath='/www/index.html/'",
+        "file /www/index.html/: existence: expected exists, found does not exist",
+    ),
+    (
+        "[[file]]\npath='/'\ntype='directory'",
+        "[[file]]\npath='/bin/sh/'",
+        "file /bin/sh/: existence: expected exists, found does not exist",
+    ),
     (
         "[image]\ndeny=['duplicate-env', 'world-writable']",
         "[image]\ndeny=['no-certificate-authorities']",
         "config: rule no-certificate-authorities: expected no finding, found ",
     ),
 ];
+
+#[test]
+fn a_slash_at_the_end_leads_through_a_symlink_to_a_folder() {
+    let sample = SampleImage::new();
+    std::os::unix::fs::symlink("www", sample.path("rootfs/link")).unwrap();
+    sample.seatrial(&["build", "app.toml", "-o", "app.tar"]);
+    // As for lstat(2).
+    for (path, kind) in [("/link", "symlink"), ("/link/", "directory"), ("/www//", "directory")] {
+        let text = format!("[[file]]\npath='{path}'\ntype='{kind}'");
+        assert_eq!(sample.static_mismatches(&text), [""; 0], "{path}");
+    }
+}
 
 #[test]
 fn symlinks_that_form_a_loop_lead_nowhere() {

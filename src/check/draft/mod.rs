@@ -46,7 +46,7 @@ impl ImageUnderTest {
         );
         self.draft_image(config, &mut draft)?;
         draft_env(config, &mut draft);
-        self.draft_program(config, &mut draft)?;
+        self.draft_programs(config, &mut draft)?;
         match observed {
             Some(behavior) => behavior.draft(is_shell(config), &mut draft),
             None => draft_command(config, &mut draft),
@@ -86,35 +86,54 @@ impl ImageUnderTest {
         Ok(())
     }
 
-    /// The program that a container starts.
-    fn draft_program(
+    /// The program that a container starts, and the one that it gets as the first argument, as the
+    /// scripts do that many images have as their entrypoint.
+    fn draft_programs(
         &self,
         config: &ContainerConfig,
         draft: &mut String,
     ) -> Result<(), CheckError> {
-        let mut words = config.entrypoint.iter().chain(&config.cmd).flatten();
-        let Some(program) = words.next().filter(|program| !program.is_empty()) else {
-            return Ok(());
+        let words = |list: &Option<Vec<String>>| list.iter().flatten().next().cloned();
+        let (first, second) = match words(&config.entrypoint) {
+            Some(program) => (Some(program), words(&config.cmd)),
+            None => (words(&config.cmd), None),
         };
+        let comments = ["The program that a container starts.", "The program of its arguments."];
+        for (program, comment) in [first, second].iter().zip(comments) {
+            let Some(program) = program.as_ref().filter(|program| !program.is_empty()) else {
+                continue;
+            };
+            if let Some(path) = self.program(program, config)? {
+                let _ = write!(draft, "\n# {comment}\n[[file]]\n");
+                line(draft, "path", string(&path));
+                draft.push_str("follow = true\ntype = \"file\"\nexecutable_by = \"other\"\n");
+            }
+        }
+        Ok(())
+    }
+
+    /// The path at which a container finds a program, if the image has it.
+    fn program(
+        &self,
+        program: &str,
+        config: &ContainerConfig,
+    ) -> Result<Option<String>, CheckError> {
         let candidates: Vec<String> = match program.contains('/') {
-            true => vec![program.clone()],
+            true => vec![program.to_owned()],
             false => search_path(config).map(|folder| format!("{folder}/{program}")).collect(),
         };
-        for path in candidates.iter().filter(|path| path.starts_with('/')) {
-            let target = self.target_of(path);
+        for path in candidates.into_iter().filter(|path| path.starts_with('/')) {
+            let target = self.target_of(&path);
             let mut is_program = false;
             self.for_each_found(target.iter().map(|path| (path.as_str(), false)), |_, file| {
                 let is_file = matches!(file.kind, MemberKind::File | MemberKind::HardLink);
                 is_program = is_file && file.mode & 0o001 != 0;
             })?;
             if is_program {
-                draft.push_str("\n# The program that a container starts.\n[[file]]\n");
-                line(draft, "path", string(path));
-                draft.push_str("follow = true\ntype = \"file\"\nexecutable_by = \"other\"\n");
-                return Ok(());
+                return Ok(Some(path));
             }
         }
-        Ok(())
+        Ok(None)
     }
 }
 

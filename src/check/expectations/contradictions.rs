@@ -1,8 +1,8 @@
 //! Mistakes that concern several keys of expectations.
 
 use super::{
-    ExecExpectations, Expectations, FileExpectations, HttpExpectations, RunExpectations,
-    ServiceExpectations, Start, companion, repeated_name,
+    ExecExpectations, Expectations, FileExpectations, HttpExpectations, Names, RunExpectations,
+    ServiceExpectations, SomeNames, Start, companion, repeated_name,
 };
 use crate::text;
 
@@ -18,13 +18,32 @@ pub(super) fn first(expectations: &Expectations) -> Option<String> {
     let names = || repeated_name::find(expectations);
     let runs = || expectations.run.iter().find_map(RunExpectations::mistake);
     let mistake = expectations.vm.mistake().or_else(mistake).or_else(addresses);
-    let mistake = mistake.or_else(files).or_else(runs);
+    let mistake = mistake.or_else(|| never_there(expectations)).or_else(files).or_else(runs);
     mistake.or_else(names).or_else(|| {
         let companions = &expectations.container;
         let companions = companions.iter().map(|(name, spec)| spec.as_service(name));
         let mut services = companions.chain(expectations.service.iter().cloned());
         services.find_map(|service| of_service(&service))
     })
+}
+
+/// Describes a name that must be absent and that no image has, whatever it contains, if there is
+/// one.
+fn never_there(expectations: &Expectations) -> Option<String> {
+    let is_malformed = |name: &&String| name.is_empty() || name.contains(['=', '\0']);
+    if let Some(name) = expectations.env.absent.iter().find(is_malformed) {
+        let name = text::quote(name);
+        return Some(format!("invalid name of a variable {name} in absent; write the name alone"));
+    }
+    let Some(Names::Some(SomeNames { absent, .. })) = &expectations.image.volumes else {
+        return None;
+    };
+    let is_malformed = |path: &&String| !path.starts_with('/') || path.ends_with('/');
+    let path = absent.iter().find(is_malformed)?;
+    Some(format!(
+        "invalid volume {} in absent; expected an absolute path without a slash at the end",
+        text::quote(path)
+    ))
 }
 
 /// Describes a mistake that concerns several keys of `service`, if there is one.
@@ -139,6 +158,56 @@ mod tests {
         let problem = "file \"/x\" must not exist, so its mode is never checked";
         assert_eq!(error(text), format!("e.toml: {problem}"));
         assert_eq!(error("[[file]]\npath=''\n"), "e.toml: a file has an empty path");
+    }
+
+    #[test]
+    fn a_path_or_name_that_no_image_can_have_is_an_error() {
+        let absolute = "expected an absolute path";
+        let volume = "in absent; expected an absolute path without a slash at the end";
+        for (text, problem) in [
+            (
+                "[[file]]\npath='~/.ssh/id_rsa'\nexists=false",
+                format!(
+                    "invalid path \"~/.ssh/id_rsa\" of a file; {absolute}: no shell replaces ~"
+                ),
+            ),
+            ("[[file]]\npath='etc/x'", format!("invalid path \"etc/x\" of a file; {absolute}")),
+            (
+                "[[service]]\nname='x'\nready={}\nfile=[{ path='$HOME/x', exists=false }]",
+                format!("invalid path \"$HOME/x\" of a file; {absolute}"),
+            ),
+            (
+                "[[file]]\npath='/etc/entry.sh/'\nexists=false",
+                "file \"/etc/entry.sh/\" must not exist, but only a folder would be found there; \
+                 leave out the slash at the end"
+                    .to_owned(),
+            ),
+            ("[image]\nvolumes={ absent=['data'] }", format!("invalid volume \"data\" {volume}")),
+            (
+                "[image]\nvolumes={ absent=['/data/'] }",
+                format!("invalid volume \"/data/\" {volume}"),
+            ),
+            (
+                "[env]\nabsent=['A=B']",
+                "invalid name of a variable \"A=B\" in absent; write the name alone".to_owned(),
+            ),
+            (
+                "[env]\nabsent=['']",
+                "invalid name of a variable \"\" in absent; write the name alone".to_owned(),
+            ),
+        ] {
+            assert_eq!(error(text), format!("e.toml: {problem}"), "{text}");
+        }
+        for text in [
+            "[[file]]\npath='/etc/'",
+            "[[file]]\npath='/'\nexists=false",
+            "[[file]]\npath='/~/x'\nexists=false",
+            "[image]\nvolumes={ has=['data'], absent=['/data'] }",
+            "[image]\nvolumes=['data']",
+            "[env]\nabsent=['A']",
+        ] {
+            assert!(Expectations::parse(Path::new("e.toml"), text).is_ok(), "{text}");
+        }
     }
 
     #[test]

@@ -34,18 +34,27 @@ pub(super) fn exit_code<'de, D: Deserializer<'de>>(
     }
 }
 
-/// Reads the name of a signal.
+/// Reads the name of a signal. As for engines, `TERM` is short for `SIGTERM`.
 pub(super) fn signal<'de, D: Deserializer<'de>>(
     deserializer: D,
 ) -> Result<Option<String>, D::Error> {
-    let name = String::deserialize(deserializer)?;
+    let name = with_prefix(String::deserialize(deserializer)?);
     number(&name).map(|_| Some(name)).map_err(D::Error::custom)
 }
 
+fn with_prefix(name: String) -> String {
+    let prefixed = format!("SIG{name}");
+    if signals::number(&prefixed).is_some() { prefixed } else { name }
+}
+
 fn number(name: &str) -> Result<i64, String> {
-    signals::number(name).ok_or_else(|| {
-        let hint = suggest::hint(&suggest::nearest(name, signals::names()));
-        format!("unknown signal {}{hint}", text::quote(name))
+    let known = |name: String| signals::number(&name).map(|_| name);
+    signals::number(&with_prefix(name.to_owned())).ok_or_else(|| {
+        let upper = name.to_uppercase();
+        let nearest = known(with_prefix(upper)).or_else(|| {
+            suggest::nearest(name, signals::names()).map(|nearest| nearest.to_string())
+        });
+        format!("unknown signal {}{}", text::quote(name), suggest::hint(&nearest))
     })
 }
 
@@ -71,12 +80,33 @@ mod tests {
         assert_eq!(read("exit_code = 'SIGTERM'"), Ok(Some(143)));
         assert_eq!(read("exit_code = 'SIGKILL'"), Ok(Some(137)));
         assert_eq!(read("exit_code = 'SIGRTMIN+3'"), Ok(Some(165)));
+        assert_eq!(read("exit_code = 'HUP'"), Ok(Some(129)));
+        assert_eq!(read("exit_code = 'RTMIN+3'"), Ok(Some(165)));
+    }
+
+    #[test]
+    fn a_signal_gets_the_prefix_of_its_name() {
+        #[derive(Deserialize)]
+        struct Stop {
+            #[serde(deserialize_with = "signal")]
+            signal: Option<String>,
+        }
+        let read = |name: &str| toml::from_str::<Stop>(&format!("signal = '{name}'"));
+        for (name, full) in [("SIGHUP", "SIGHUP"), ("TERM", "SIGTERM"), ("IO", "SIGIO")] {
+            assert_eq!(read(name).unwrap().signal.as_deref(), Some(full));
+        }
+        assert!(read("SIGSIGTERM").is_err() && read("").is_err());
     }
 
     #[test]
     fn an_unknown_signal_is_an_error_that_names_the_nearest() {
         let error = read("exit_code = 'SIGTREM'").unwrap_err();
         assert_eq!(error, "unknown signal \"SIGTREM\"; did you mean \"SIGTERM\"?");
+        for name in ["sigterm", "term", "Term"] {
+            let error = read(&format!("exit_code = '{name}'")).unwrap_err();
+            let expected = format!("unknown signal \"{name}\"; did you mean \"SIGTERM\"?");
+            assert_eq!(error, expected);
+        }
         let error = read("exit_code = true").unwrap_err();
         assert_eq!(error, "invalid exit code; write a number, or a signal such as \"SIGTERM\"");
     }

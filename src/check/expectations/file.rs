@@ -3,7 +3,7 @@
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use super::values::{Mode, Sha256Digest};
+use super::values::{Mode, Sha256Digest, SizeOrText, size};
 use crate::conditions::Text;
 use crate::text;
 
@@ -39,7 +39,9 @@ pub struct FileExpectations {
     pub user: Option<String>,
     /// The name of the group, in the `/etc/group` of the image, or of the container of a service.
     pub group: Option<String>,
-    /// The size in bytes.
+    /// The size in bytes, or text with a unit such as `"20 MiB"`.
+    #[serde(default, deserialize_with = "size")]
+    #[schemars(with = "Option<SizeOrText>")]
     pub size: Option<u64>,
     /// The target of a symlink.
     pub target: Option<String>,
@@ -55,11 +57,16 @@ impl FileExpectations {
         Self { path: path.into(), ..Self::default() }
     }
 
+    /// Whether the path ends in a slash, so that only a folder or a symlink to one is found.
+    pub(in crate::check) fn is_folder(&self) -> bool {
+        self.path.ends_with('/') && !self.path.trim_end_matches('/').is_empty()
+    }
+
     /// Describes a mistake in the expectations, if there is one.
     pub(in crate::check) fn mistake(&self) -> Option<String> {
         let path = text::quote(&self.path);
-        if self.path.is_empty() {
-            return Some("a file has an empty path".to_owned());
+        if let Some(mistake) = self.path_mistake() {
+            return Some(mistake);
         }
         let properties = [
             ("type", self.kind.is_some()),
@@ -88,6 +95,28 @@ impl FileExpectations {
         let (name, _) = properties.into_iter().find(|(_, is_given)| *is_given)?;
         (self.exists == Some(false))
             .then(|| format!("file {path} must not exist, so its {name} is never checked"))
+    }
+
+    /// Describes why no file can be at the path, so that one which must not exist never does.
+    fn path_mistake(&self) -> Option<String> {
+        let path = text::quote(&self.path);
+        if self.path.is_empty() {
+            return Some("a file has an empty path".to_owned());
+        }
+        if self.path.starts_with('~') {
+            return Some(format!(
+                "invalid path {path} of a file; expected an absolute path: no shell replaces ~"
+            ));
+        }
+        if !self.path.starts_with('/') {
+            return Some(format!("invalid path {path} of a file; expected an absolute path"));
+        }
+        (self.is_folder() && self.exists == Some(false)).then(|| {
+            format!(
+                "file {path} must not exist, but only a folder would be found there; leave out \
+                 the slash at the end"
+            )
+        })
     }
 }
 

@@ -8,6 +8,7 @@ use serde::{Deserialize, Deserializer};
 use serde_json::Value;
 
 use super::names::{Names, SomeNames};
+use super::values::{SizeOrText, size};
 use crate::conditions::{Pattern, Text};
 use crate::image::exposed_ports::ExposedPorts;
 use crate::lint::RULES;
@@ -55,7 +56,10 @@ pub struct ImageExpectations {
     pub layers: Option<usize>,
     /// The maximum number of layers.
     pub max_layers: Option<usize>,
-    /// The maximum size of all layers together, uncompressed, in bytes.
+    /// The maximum size of all layers together, uncompressed: bytes, or text with a unit such as
+    /// `"20 MiB"`.
+    #[serde(deserialize_with = "size")]
+    #[schemars(with = "Option<SizeOrText>")]
     pub max_size: Option<u64>,
     /// Whether a second build must give the same image; for recipes only.
     pub reproducible: Option<bool>,

@@ -9,15 +9,12 @@ use crate::certificates::{authorities, client_certificate};
 use crate::check::goss;
 use crate::conditions::TlsSettings;
 use crate::document;
+use crate::image::Reference;
 use crate::text;
 use crate::text::errors::chain;
 
 /// The size limit of a file that is written into a container.
 const SOURCE_MAX: u64 = 16 << 20;
-
-/// The end of the error if the image of a container is missing.
-const IMAGE_HINT: &str = "; it must be an archive or an OCI layout: seatrial pull makes an archive \
-                          of an image in a registry";
 
 impl Expectations {
     /// Makes paths absolute that are relative to `folder`, and checks the files that they name.
@@ -30,10 +27,10 @@ impl Expectations {
         }
         for (name, spec) in &mut self.container {
             if let Some(recipe) = &mut spec.recipe {
-                find_image(name, recipe, folder, "")?;
+                find_image(name, recipe, folder, |_| String::new())?;
             }
             if let Some(image) = &mut spec.image {
-                find_image(name, image, folder, IMAGE_HINT)?;
+                find_image(name, image, folder, image_hint)?;
             }
         }
         let requests = self.service.iter_mut().flat_map(ServiceExpectations::requests_mut);
@@ -105,13 +102,28 @@ fn read_source(file: &mut ContainerFile, folder: &Path) -> Result<(), String> {
     }
 }
 
+/// The end of the error if the image at `path` is missing: how to get one that is in a registry.
+fn image_hint(path: &Path) -> String {
+    let is_reference = |text: &&str| text.contains(':') && text.parse::<Reference>().is_ok();
+    let reference = path.to_str().filter(is_reference).unwrap_or("REFERENCE");
+    format!(
+        "; it must be an archive or an OCI layout; for an image in a registry, write a recipe with \
+         from_image = \"docker://{reference}\", and give that as recipe"
+    )
+}
+
 /// Completes the path of the image or recipe of the container `name`, relative to `folder`. The
-/// error if it is missing ends with `hint`.
-fn find_image(name: &str, path: &mut PathBuf, folder: &Path, hint: &str) -> Result<(), String> {
+/// error if it is missing ends with the `hint` for the path as it is written.
+fn find_image(
+    name: &str,
+    path: &mut PathBuf,
+    folder: &Path,
+    hint: fn(&Path) -> String,
+) -> Result<(), String> {
     let name = text::quote(name);
     let file = folder.join(&*path);
     if let Err(problem) = file.metadata() {
-        let file = text::path(&file);
+        let (file, hint) = (text::path(&file), hint(path));
         return Err(format!("container {name}: failed to read {file}: {problem}{hint}"));
     }
     *path = file;
@@ -157,8 +169,11 @@ mod tests {
         }
         std::fs::write(&file, "[container.db]\nimage = 'redis:7'\n").unwrap();
         let error = ExpectationsFile::read(&file).unwrap_err().to_string();
-        let hint = "seatrial pull makes an archive of an image in a registry";
+        let hint = "write a recipe with from_image = \"docker://redis:7\", and give that as recipe";
         assert!(error.contains("redis:7: No such file") && error.ends_with(hint), "{error}");
+        std::fs::write(&file, "[container.db]\nimage = 'redis.tar'\n").unwrap();
+        let error = ExpectationsFile::read(&file).unwrap_err().to_string();
+        assert!(error.contains("from_image = \"docker://REFERENCE\""), "{error}");
         std::fs::write(&file, "[container.db]\nrecipe = 'db.tar'\n").unwrap();
         std::fs::write(&image, "").unwrap();
         assert!(ExpectationsFile::read(&file).is_ok());

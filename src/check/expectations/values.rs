@@ -1,10 +1,12 @@
-//! Values of an expectations file that are written as text: a mode, a digest.
+//! Values of an expectations file that are written as text: a mode, a digest, a size.
 
 use std::fmt;
 
 use schemars::JsonSchema;
-use serde::Deserialize;
+use serde::de::Error;
+use serde::{Deserialize, Deserializer};
 
+use crate::document;
 use crate::text;
 
 /// Permission bits, written in octal.
@@ -75,5 +77,56 @@ impl TryFrom<String> for Sha256Digest {
 impl AsRef<str> for Sha256Digest {
     fn as_ref(&self) -> &str {
         &self.0
+    }
+}
+
+/// A size as it is written.
+#[derive(Deserialize, JsonSchema)]
+#[serde(untagged, expecting = "invalid size; write a number of bytes, or text such as \"20 MiB\"")]
+pub(super) enum SizeOrText {
+    /// A number of bytes.
+    Bytes(u64),
+    /// A number with a unit: `K`, `M`, `G` or `T`, or `KiB` and so on, powers of 1024.
+    Text(String),
+}
+
+/// Reads a size: a number of bytes, or text with a unit such as `"20 MiB"`.
+pub(super) fn size<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<u64>, D::Error> {
+    match SizeOrText::deserialize(deserializer)? {
+        SizeOrText::Bytes(bytes) => Ok(Some(bytes)),
+        SizeOrText::Text(text) => match document::size::parse(&text) {
+            Ok(bytes) => Ok(Some(bytes)),
+            Err(problem) => {
+                let text = text::quote(&text);
+                Err(D::Error::custom(format!("invalid size {text}; {problem}")))
+            }
+        },
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_size_is_a_number_of_bytes_or_has_a_unit() {
+        #[derive(Debug, Deserialize)]
+        struct Sized {
+            #[serde(default, deserialize_with = "size")]
+            size: Option<u64>,
+        }
+        let read = |toml: &str| {
+            let read: Result<Sized, _> = toml::from_str(toml);
+            read.map(|it| it.size).map_err(|error| error.message().to_owned())
+        };
+        assert_eq!(read(""), Ok(None));
+        assert_eq!(read("size = 14"), Ok(Some(14)));
+        assert_eq!(read("size = '20 MiB'"), Ok(Some(20 << 20)));
+        let problem = "expected a number of bytes, such as 500M or 20 GiB";
+        assert_eq!(read("size = '20 MB'"), Err(format!("invalid size \"20 MB\"; {problem}")));
+        for invalid in ["-1", "1.5", "true"] {
+            let error = read(&format!("size = {invalid}")).unwrap_err();
+            assert_eq!(error, "invalid size; write a number of bytes, or text such as \"20 MiB\"");
+        }
     }
 }

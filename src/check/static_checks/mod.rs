@@ -104,7 +104,7 @@ impl ImageUnderTest {
     /// The path of an expected file, with a symlink at the path itself replaced by its target if
     /// that is asked for; `None` if symlinks form a loop.
     pub(in crate::check) fn path_of(&self, file: &FileExpectations) -> Option<String> {
-        match file.follow {
+        match file.follow || file.is_folder() {
             true => self.target_of(&file.path),
             false => Some(file.path.clone()),
         }
