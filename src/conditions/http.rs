@@ -49,6 +49,10 @@ pub struct HttpExpectations {
     pub header_lines: Option<Text>,
     /// The body of the answer.
     pub body: Option<Text>,
+    /// Whether the body of an answer with an expected status is not read, so that it need not end:
+    /// goss does not read one of which nothing is expected.
+    #[serde(skip)]
+    pub ignores_body: bool,
     /// Values in the body, which must be JSON, by JSON Pointers such as `/items/0/name`: the value,
     /// or rules for a string.
     #[serde(default)]
@@ -170,6 +174,14 @@ impl std::fmt::Display for Statuses {
 }
 
 impl HttpExpectations {
+    /// Whether the body of an answer with this status is read. That of an unexpected answer is
+    /// shown.
+    pub(crate) fn needs_body(&self, status: u16) -> bool {
+        let is_followed = self.redirects && (300..400).contains(&status);
+        let is_expected = self.status.as_ref().map_or(status == 200, |it| it.contains(status));
+        !self.ignores_body || !is_followed && !is_expected
+    }
+
     /// The method and the path, as messages show them; the URL if the connection is encrypted.
     pub(crate) fn name(&self) -> String {
         let (method, path, port) = (self.method(), self.path(), self.port);

@@ -63,7 +63,8 @@ impl Rule<'_> {
         })
     }
 
-    /// Explains why `text`, which does not meet the rule, seems to.
+    /// Explains why `text`, which does not meet the rule, seems to, or why a matcher cannot be
+    /// applied to it.
     pub(super) fn near_miss(&self, text: &str) -> Option<String> {
         Some(match self {
             Self::Contains(part, _)
@@ -76,6 +77,7 @@ impl Rule<'_> {
                 "^ and $ in {pattern} are the beginning and the end of the whole text; those of \
                  lines need (?m) before"
             ),
+            Self::Goss(matcher) => return matcher.hint(&Found::Text(text.to_owned())),
             _ => return None,
         })
     }

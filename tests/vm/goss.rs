@@ -60,6 +60,16 @@ const STATIC: &[(&str, bool)] = &[
     // ENOTDIR is an error, not an absent file.
     ("file: { /bin/busybox/x: { exists: false } }", false),
     ("file: { /www: { exists: true, filetype: directory } }", true),
+    // Paths are cleaned: this is the symlink itself.
+    ("file: { /bin/sh/: { exists: true, filetype: symlink } }", true),
+    ("file: { /bin/busybox/.: { exists: true, filetype: file } }", true),
+    ("file: { /bin/busybox/: { exists: false } }", false),
+    ("file: { /nothing/../bin/sh: { exists: true } }", true),
+    ("file: { /bin/busybox: { exists: true, owner: web } }", false),
+    ("file: { /bin/busybox: { exists: true, group: web } }", false),
+    ("file: { /bin/busybox: { exists: true, gid: 8 } }", false),
+    ("file: { /bin/sh: { exists: true, linked-to: dash } }", false),
+    ("file: { /bin/busybox: { exists: true, linked-to: busybox } }", false),
     ("file: { /www: { exists: true, contents: [x] } }", false),
     ("file: { a page: { path: /www/index.html, exists: true, contents: [ahoy] } }", true),
     ("file: { /www/index.html: { exists: true, contains: [ahoy, '/^<h1>/', '!bye'] } }", true),
@@ -79,6 +89,38 @@ const STATIC: &[(&str, bool)] = &[
     ("file: { /www/index.html: { exists: true, sha256: '00' } }", false),
     ("file: { /www/index.html: { exists: true, md5: a5ef57cc7fcf91ca225531b309a0e9bf } }", true),
     ("file: { /www/index.html: { exists: true, md5: '00' } }", false),
+    (
+        "file: { /www/index.html: { exists: true, sha512: \
+         0679d29f8a487395cad1e3c83a38dee0421eb3da3d58086703c9f808ee07de6e\
+         9247af15233483a6ad4f03d95396d3223b6308e5b26c8e452eba24383ca7e046 } }",
+        true,
+    ),
+    ("file: { /www/index.html: { exists: true, sha512: '00' } }", false),
+    // A matcher that cannot be applied fails, also within `not`.
+    ("file: { /www/index.html: { exists: true, contents: { gt: 5 } } }", false),
+    ("file: { /www/index.html: { exists: true, contents: { not: { gt: 5 } } } }", false),
+    ("file: { /www/index.html: { exists: true, contents: { not: [zzz] } } }", false),
+    (
+        "file: { /www/index.html: { exists: true, contents: { not: { have-patterns: [x] } } } }",
+        true,
+    ),
+    (
+        "file: { /www/index.html: { exists: true, contents: \
+         { or: [{ gt: 5 }, \"<h1>ahoy</h1>\\n\"] } } }",
+        false,
+    ),
+    (
+        "file: { /www/index.html: { exists: true, contents: { consist-of: [\"<h1>ahoy</h1>\", ''] \
+         } } }",
+        false,
+    ),
+    (
+        "file: { /www/index.html: { exists: true, contents: { contain-elements: \
+         [\"<h1>ahoy</h1>\", ''] } } }",
+        true,
+    ),
+    ("file: { /bin/busybox: { exists: true, mode: ['0755'] } }", false),
+    ("file: { /bin/busybox: { path: '', exists: true } }", true),
     // Go's syntax of regular expressions.
     ("file: { /www/index.html: { exists: true, contents: ['!/{\"a\"/', '/\\<h1/'] } }", true),
     ("file: { /www/index.html: { exists: true, contents: { match-regexp: '[[<]h1' } } }", true),
@@ -94,6 +136,10 @@ const STATIC: &[(&str, bool)] = &[
     ("user: { web: { exists: true, uid: '7', groups: [web, log] } }", true),
     ("user: { web: { exists: true, groups: { consist-of: [web] } } }", false),
     ("user: { web: { exists: true, uid: { ge: 8 } } }", false),
+    ("user: { web: { exists: true, gid: 7 } }", false),
+    ("user: { web: { exists: true, home: / } }", false),
+    ("user: { web: { exists: true, shell: /bin/sh } }", false),
+    ("user: { web: { username: '', exists: true } }", true),
     ("user: { a name: { username: root, exists: true, groups: [log] } }", true),
     // They are sorted.
     ("user: { a name: { username: root, exists: true, groups: { equal: [log, root] } } }", true),
@@ -146,6 +192,15 @@ fn what_a_goss_file_has_that_is_not_supported_is_bad_input_that_names_it() {
         ("command: { a: { exit-status: { least: 3 } } }", "exit-status: unknown matcher"),
         ("command: { a: { exit-status: 0, retry_delay: x } }", "invalid retry_delay"),
         (
+            "file: { /x: { exists: true, contents: { gjson: { a: b } } } }",
+            "seatrial does not support goss's matcher gjson",
+        ),
+        ("x-anchors: { a: b }\nfile: { /x: { exists: true } }", "unknown key \"x-anchors\""),
+        (
+            "file:\n  /x: { exists: true }\n  /x: { exists: false }",
+            "goss.yaml:3: \"/x\" is there twice",
+        ),
+        (
             "http: { 'https://localhost/': { status: 200 } }",
             "give ca-file, or allow-insecure: true",
         ),
@@ -174,6 +229,37 @@ fn skipped_tests_are_reported_as_skipped() {
     for name in ["file /x", "port tcp:80"] {
         assert!(outcomes(&verdict).contains(&(name, "skipped")), "{verdict:#}");
     }
+}
+
+#[test]
+fn packages_of_other_managers_than_dpkg_and_apk_are_an_error_that_names_the_manager() {
+    let sample = SampleImage::new();
+    let yaml = "package: { bash: { installed: true } }";
+    let result = || {
+        sample.seatrial(&["build", "app.toml", "-o", "app.tar"]);
+        let (code, verdict, _) = check(&sample, yaml, &["--no-vm"]);
+        (code, verdict.to_string())
+    };
+    let (code, verdict) = result();
+    assert_eq!(code, Some(1), "{verdict}");
+    assert!(verdict.contains("there is no database of dpkg or apk"), "{verdict}");
+    for (path, manager) in [
+        ("var/lib/pacman/local/ALPM_DB_VERSION", "pacman"),
+        ("usr/lib/sysimage/rpm/rpmdb.sqlite", "rpm"),
+    ] {
+        let path = sample.path("rootfs").join(path);
+        std::fs::create_dir_all(path.parent().unwrap()).unwrap();
+        std::fs::write(path, "9").unwrap();
+        let (code, verdict) = result();
+        assert_eq!(code, Some(3), "{verdict}");
+        let problem = format!("the packages are in a database of {manager}; seatrial reads those");
+        assert!(verdict.contains(&problem), "{verdict}");
+    }
+    // A database of dpkg is what goss asks on Debian, whatever else there is.
+    std::fs::create_dir_all(sample.path("rootfs/var/lib/dpkg")).unwrap();
+    let status = DPKG_STATUS.replace("nginx", "bash");
+    std::fs::write(sample.path("rootfs/var/lib/dpkg/status"), status).unwrap();
+    assert_eq!(result().0, Some(0));
 }
 
 #[test]

@@ -46,6 +46,12 @@ fn or_empty<'de, D: Deserializer<'de>, T: Deserialize<'de>>(
     Option::deserialize(deserializer).map(Option::unwrap_or_default)
 }
 
+/// Reads a string. goss takes an empty one for none.
+fn not_empty<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<String>, D::Error> {
+    let text = Option::<String>::deserialize(deserializer)?;
+    Ok(text.filter(|text| !text.is_empty()))
+}
+
 impl Gossfile {
     /// Adds the resources of `other`, which replace those of the same type and ID.
     pub(super) fn merge(&mut self, other: Self) {
@@ -105,6 +111,7 @@ pub(super) struct Include {
     #[serde(default)]
     pub skip: bool,
     /// A path or a pattern for paths; by default the ID.
+    #[serde(default, deserialize_with = "not_empty")]
     pub file: Option<String>,
 }
 
@@ -117,6 +124,7 @@ pub(super) struct File {
     pub _meta: IgnoredAny,
     #[serde(default)]
     pub skip: bool,
+    #[serde(default, deserialize_with = "not_empty")]
     pub path: Option<String>,
     pub exists: Value,
     pub mode: Option<Value>,
@@ -144,6 +152,7 @@ pub(super) struct Command {
     pub _meta: IgnoredAny,
     #[serde(default)]
     pub skip: bool,
+    #[serde(default, deserialize_with = "not_empty")]
     pub exec: Option<String>,
     pub exit_status: Value,
     pub stdout: Option<Value>,
@@ -166,8 +175,10 @@ pub(super) struct Http {
     pub _meta: IgnoredAny,
     #[serde(default)]
     pub skip: bool,
+    #[serde(default, deserialize_with = "not_empty")]
     pub url: Option<String>,
     pub status: Value,
+    #[serde(default, deserialize_with = "not_empty")]
     pub method: Option<String>,
     #[serde(default)]
     pub no_follow_redirects: bool,
@@ -178,11 +189,14 @@ pub(super) struct Http {
     #[serde(default)]
     pub request_headers: Vec<String>,
     pub request_body: Option<String>,
+    #[serde(default, deserialize_with = "not_empty")]
     pub username: Option<String>,
+    #[serde(default, deserialize_with = "not_empty")]
     pub password: Option<String>,
     pub ca_file: Option<PathBuf>,
     pub cert_file: Option<PathBuf>,
     pub key_file: Option<PathBuf>,
+    #[serde(default, deserialize_with = "not_empty")]
     pub proxy: Option<String>,
     pub headers: Option<Value>,
     pub body: Option<Value>,
@@ -197,6 +211,7 @@ pub(super) struct Port {
     pub _meta: IgnoredAny,
     #[serde(default)]
     pub skip: bool,
+    #[serde(default, deserialize_with = "not_empty")]
     pub port: Option<String>,
     pub listening: Value,
     pub ip: Option<Value>,
@@ -211,6 +226,7 @@ pub(super) struct User {
     pub _meta: IgnoredAny,
     #[serde(default)]
     pub skip: bool,
+    #[serde(default, deserialize_with = "not_empty")]
     pub username: Option<String>,
     pub exists: Value,
     pub uid: Option<Value>,
@@ -229,6 +245,7 @@ pub(super) struct Group {
     pub _meta: IgnoredAny,
     #[serde(default)]
     pub skip: bool,
+    #[serde(default, deserialize_with = "not_empty")]
     pub groupname: Option<String>,
     pub exists: Value,
     pub gid: Option<Value>,
@@ -243,6 +260,7 @@ pub(super) struct Process {
     pub _meta: IgnoredAny,
     #[serde(default)]
     pub skip: bool,
+    #[serde(default, deserialize_with = "not_empty")]
     pub comm: Option<String>,
     pub running: Value,
 }
@@ -256,6 +274,7 @@ pub(super) struct Package {
     pub _meta: IgnoredAny,
     #[serde(default)]
     pub skip: bool,
+    #[serde(default, deserialize_with = "not_empty")]
     pub name: Option<String>,
     pub installed: Value,
     pub versions: Option<Value>,

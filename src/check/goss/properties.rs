@@ -15,6 +15,7 @@ pub(super) fn file(id: &str, file: File) -> Result<GossTest, String> {
     if !path.starts_with('/') {
         return Err(format!("{name}: expected an absolute path"));
     }
+    let path = cleaned(&path);
     let written = vec![
         (GossProperty::Mode, "mode", file.mode),
         (GossProperty::Size, "size", file.size),
@@ -36,6 +37,22 @@ pub(super) fn file(id: &str, file: File) -> Result<GossTest, String> {
         properties: properties(&name, written)?,
     };
     Ok(GossTest { expected: Some(GossExpectations::Properties(expected)), name })
+}
+
+/// Returns an absolute path as goss looks for it (Go, `filepath.Clean`): without `.`, `..` and
+/// slashes that have no effect if there are no symlinks.
+fn cleaned(path: &str) -> String {
+    let mut parts: Vec<&str> = Vec::new();
+    for part in path.split('/') {
+        match part {
+            "" | "." => {}
+            ".." => {
+                parts.pop();
+            }
+            part => parts.push(part),
+        }
+    }
+    format!("/{}", parts.join("/"))
 }
 
 pub(super) fn user(id: &str, user: User) -> Result<GossTest, String> {
@@ -88,4 +105,25 @@ pub(super) fn package(id: &str, package: Package) -> Result<GossTest, String> {
         )?,
     };
     Ok(GossTest { expected: Some(GossExpectations::Properties(expected)), name })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn paths_are_cleaned_as_go_cleans_them() {
+        // Results of filepath.Clean.
+        for (written, path) in [
+            ("/", "/"),
+            ("//a///b/", "/a/b"),
+            ("/link/", "/link"),
+            ("/link/.", "/link"),
+            ("/link/../x", "/x"),
+            ("/../..", "/"),
+            ("/a/..b/...", "/a/..b/..."),
+        ] {
+            assert_eq!(cleaned(written), path, "{written}");
+        }
+    }
 }

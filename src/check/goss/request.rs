@@ -25,7 +25,7 @@ pub(super) fn request(id: &str, http: Http) -> Result<GossTest, String> {
 fn expected_answer(url: &str, http: Http) -> Result<HttpExpectations, String> {
     let of_url = |problem: &str| format!("http {}: {problem}", text::escape(url));
     let target = Target::parse(url).map_err(of_url)?;
-    if http.proxy.as_ref().is_some_and(|proxy| !proxy.is_empty()) {
+    if http.proxy.is_some() {
         return Err(of_url(
             "proxy is not supported: requests go straight to the container itself; remove it",
         ));
@@ -34,18 +34,20 @@ fn expected_answer(url: &str, http: Http) -> Result<HttpExpectations, String> {
         Number::Equal(status) => Statuses::One(status),
         Number::Matching(rules) => Statuses::Matching(rules),
     };
+    let body = stream(&of_url("body"), http.body.clone())?;
     Ok(HttpExpectations {
         request_headers: request_headers(&http).map_err(of_url)?,
         tls: target.tls(&http).map_err(of_url)?,
         port: target.port.parse().map_err(|_| of_url("malformed port"))?,
-        path: (!target.path.is_empty()).then(|| sent_path(target.path)),
+        path: Some(sent_path(target.path)),
         method: http.method,
         request_body: http.request_body,
         redirects: !http.no_follow_redirects,
         status: Some(status),
         header_lines: stream(&of_url("headers"), http.headers)?,
-        body: stream(&of_url("body"), http.body)?,
-        timeout: http.timeout.map(|milliseconds| Timeout::from_millis(milliseconds.max(1))),
+        ignores_body: body.is_none(),
+        body,
+        timeout: http.timeout.filter(|timeout| *timeout > 0).map(Timeout::from_millis),
         ..HttpExpectations::default()
     })
 }
@@ -63,9 +65,16 @@ impl<'u> Target<'u> {
         let plain = url.strip_prefix("http://").map(|rest| (rest, false));
         let encrypted = url.strip_prefix("https://").map(|rest| (rest, true));
         let (rest, is_encrypted) = plain.or(encrypted).ok_or("expected http:// or https://")?;
-        let (authority, path) = rest.split_at(rest.find('/').unwrap_or(rest.len()));
+        let (authority, path) = rest.split_at(rest.find(['/', '?', '#']).unwrap_or(rest.len()));
         let default_port = if is_encrypted { "443" } else { "80" };
-        let (host, port) = authority.rsplit_once(':').unwrap_or((authority, default_port));
+        // The colons of an address in brackets are its own.
+        let host_end = authority.find(']').map_or(0, |bracket| bracket + 1);
+        let colon = authority[host_end..].find(':').map(|colon| host_end + colon);
+        let (host, port) = match colon.map(|colon| (&authority[..colon], &authority[colon + 1..])) {
+            Some((host, "")) => (host, default_port),
+            Some(parts) => parts,
+            None => (authority, default_port),
+        };
         match host {
             "localhost" | "127.0.0.1" | "0.0.0.0" | "[::1]" => {
                 Ok(Self { is_encrypted, host, port, path })
@@ -111,7 +120,7 @@ fn request_headers(http: &Http) -> Result<BTreeMap<String, String>, &'static str
 /// must be, as Go does it (`net/url`, `EscapedPath`).
 fn sent_path(written: &str) -> String {
     let (path, _) = written.split_once('#').unwrap_or((written, ""));
-    let mut sent = String::new();
+    let mut sent = if path.starts_with('/') { String::new() } else { "/".to_owned() };
     let mut is_query = false;
     for byte in path.bytes() {
         is_query |= byte == b'?';
@@ -142,8 +151,59 @@ mod tests {
             ("/a b\u{fc}", "/a%20b%C3%BC"),
             ("/a\\b?c={d}", "/a%5Cb?c={d}"),
             ("/a#b", "/a"),
+            ("", "/"),
+            ("?x=1", "/?x=1"),
+            ("#b", "/"),
         ] {
             assert_eq!(sent_path(written), sent);
         }
+    }
+
+    fn http(yaml: &str) -> HttpExpectations {
+        let path = std::path::Path::new("goss.yaml");
+        expected_answer("http://localhost/", crate::document::parse(path, yaml).ok().unwrap())
+            .unwrap()
+    }
+
+    #[test]
+    fn urls_of_the_container_itself_are_read_as_go_reads_them() {
+        // Go: url.Parse, then Hostname(), Port() or the scheme's, and RequestURI().
+        for (url, host, port, path) in [
+            ("http://localhost", "localhost", 80, "/"),
+            ("https://localhost", "localhost", 443, "/"),
+            ("http://localhost:8080?x=1", "localhost", 8080, "/?x=1"),
+            ("http://localhost?x=a/b:c", "localhost", 80, "/?x=a/b:c"),
+            ("http://127.0.0.1:8080#x", "127.0.0.1", 8080, "/"),
+            ("http://localhost:/x", "localhost", 80, "/x"),
+            ("http://[::1]/", "[::1]", 80, "/"),
+            ("http://[::1]:8080/x", "[::1]", 8080, "/x"),
+        ] {
+            let target = Target::parse(url).unwrap();
+            assert_eq!((target.host, target.port), (host, port.to_string().as_str()), "{url}");
+            assert_eq!(sent_path(target.path), path, "{url}");
+        }
+        for url in ["localhost", "http://example.org/", "http://[::2]/", "http://localhost.x?[::1]"]
+        {
+            assert!(Target::parse(url).is_err(), "{url}");
+        }
+    }
+
+    #[test]
+    fn empty_values_are_as_good_as_absent() {
+        // goss: system/http.go and resource/http.go.
+        let empty =
+            http("status: 200\nusername: ''\npassword: ''\ntimeout: 0\nmethod: ''\nproxy: ''");
+        assert!(empty.request_headers.is_empty(), "{:?}", empty.request_headers);
+        assert_eq!((empty.timeout, empty.method()), (None, "GET"));
+        let user = http("status: 200\nusername: a\npassword: ''\ntimeout: 1500");
+        assert_eq!(user.request_headers["Authorization"], "Basic YTo=");
+        assert_eq!(user.timeout, Some(Timeout::from_millis(1500)));
+    }
+
+    #[test]
+    fn a_body_of_which_nothing_is_expected_is_ignored() {
+        assert!(http("status: 200").ignores_body);
+        assert!(http("status: 200\nbody: []").ignores_body);
+        assert!(!http("status: 200\nbody: [x]").ignores_body);
     }
 }

@@ -51,7 +51,10 @@ impl ImageUnderTest {
             packages: match goss::need_packages(expected) {
                 true => {
                     let files = FileSystem::read(&self.image, self.threads)?;
-                    Packages::new(Ok(databases::packages(&files)?))
+                    let refuse = |problem| Err(Unread::Unknown(problem));
+                    let unsupported = || databases::unsupported(&files).map_or(Ok(None), refuse);
+                    let found = databases::packages(&files)?;
+                    Packages::new(found.map_or_else(unsupported, |found| Ok(Some(found))))
                 }
                 false => Packages::default(),
             },

@@ -16,7 +16,9 @@ impl Matcher {
             Value::Number(number) => Rule::Number(Relation::Equal, to_f64(number)),
             Value::Bool(value) => Rule::Bool(*value),
             Value::Array(list) if stream => Rule::Patterns(patterns(list)?),
-            Value::Array(list) => Rule::Elements { matchers: all(list)?, exactly: false },
+            Value::Array(list) => {
+                Rule::Elements { matchers: all(list)?, lines: false, exactly: false }
+            }
             Value::Object(table) if table.len() == 1 => {
                 let (name, value) = table.iter().next().ok_or("an empty matcher")?;
                 named(name, value)?
@@ -48,9 +50,11 @@ fn named(name: &str, value: &Value) -> Result<Rule, String> {
         }
         "have-len" => Rule::Length(value.as_u64().ok_or("have-len needs a number")? as usize),
         "have-patterns" => Rule::Patterns(patterns(list()?)?),
-        "contain-element" => Rule::Elements { matchers: vec![one(value)?], exactly: false },
-        "contain-elements" => Rule::Elements { matchers: all(list()?)?, exactly: false },
-        "consist-of" => Rule::Elements { matchers: all(list()?)?, exactly: true },
+        "contain-element" => Rule::Element(Box::new(one(value)?)),
+        "contain-elements" => {
+            Rule::Elements { matchers: all(list()?)?, lines: true, exactly: false }
+        }
+        "consist-of" => Rule::Elements { matchers: all(list()?)?, lines: false, exactly: true },
         "not" => Rule::Not(Box::new(one(value)?)),
         "and" => Rule::And(all(list()?)?),
         "or" => Rule::Or(all(list()?)?),

@@ -1,6 +1,27 @@
 //! Values that matchers of goss files are applied to.
 
+use std::fmt;
+
 use serde_json::Value;
+
+/// The reason why a matcher cannot be applied to a value. goss's tests fail then, also those whose
+/// matcher is in a `not`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum NotApplicable {
+    NotANumber,
+    WithoutLength,
+    NotAList,
+}
+
+impl fmt::Display for NotApplicable {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::NotANumber => "a value that is not a number",
+            Self::WithoutLength => "a value that has no length",
+            Self::NotAList => "a value that is not a list",
+        })
+    }
+}
 
 /// A value that a matcher is applied to.
 #[derive(Clone, Debug, PartialEq)]
@@ -42,19 +63,32 @@ impl Found {
         }
     }
 
-    pub(super) fn to_number(&self) -> Option<f64> {
+    pub(super) fn to_number(&self) -> Result<f64, NotApplicable> {
         match self {
-            Self::Bool(_) => None,
-            Self::Number(value) => Some(*value),
-            Self::Text(_) | Self::List(_) => self.to_text().trim().parse().ok(),
+            Self::Bool(_) => Err(NotApplicable::NotANumber),
+            Self::Number(value) => Ok(*value),
+            Self::Text(_) | Self::List(_) => {
+                self.to_text().trim().parse().map_err(|_| NotApplicable::NotANumber)
+            }
         }
     }
 
-    /// The elements of a list, or the lines of a text.
-    pub(super) fn elements(&self) -> Vec<String> {
+    /// The number of bytes of a text, or of elements of a list.
+    pub(super) fn length(&self) -> Result<usize, NotApplicable> {
         match self {
-            Self::List(list) => list.clone(),
-            other => other.to_text().split('\n').map(str::to_owned).collect(),
+            Self::Text(text) => Ok(text.len()),
+            Self::List(list) => Ok(list.len()),
+            Self::Bool(_) | Self::Number(_) => Err(NotApplicable::WithoutLength),
+        }
+    }
+
+    /// The elements of a list. A text is not one, unless it is one of `lines`.
+    pub(super) fn elements(&self, lines: bool) -> Result<Vec<Self>, NotApplicable> {
+        let of = |texts: &mut dyn Iterator<Item = String>| Ok(texts.map(Self::Text).collect());
+        match self {
+            Self::List(list) => of(&mut list.iter().cloned()),
+            Self::Text(text) if lines => of(&mut text.split('\n').map(str::to_owned)),
+            _ => Err(NotApplicable::NotAList),
         }
     }
 }

@@ -5,7 +5,7 @@ use std::fmt;
 use regex::Regex;
 use serde_json::Value;
 
-use super::found::Found;
+use super::found::{Found, NotApplicable};
 use super::pairs::can_pair;
 use super::patterns::{LinePattern, all_found};
 use crate::text::Description;
@@ -33,10 +33,13 @@ pub(super) enum Rule {
     Regexp(Regex),
     Length(usize),
     Patterns(Vec<LinePattern>),
-    /// Each matcher matches an element of its own. There are no others if `exactly`
-    /// is true.
+    /// An element of a list or a line of a text is matched.
+    Element(Box<Matcher>),
+    /// Each matcher matches an element of its own. There are no others if `exactly` is true. The
+    /// lines of a text are its elements if `lines` is true.
     Elements {
         matchers: Vec<Matcher>,
+        lines: bool,
         exactly: bool,
     },
     /// The text is a number that this matches.
@@ -70,7 +73,10 @@ impl Matcher {
             Rule::Number(relation, number) => format!("{}{number}", relation.in_words()).into(),
             Rule::Bool(value) => value.to_string().into(),
             Rule::Length(length) => format!("has the length {length}").into(),
-            Rule::Elements { matchers, exactly } => {
+            Rule::Element(matcher) => {
+                Description::from("contains the elements ").then(matcher.in_nested_words())
+            }
+            Rule::Elements { matchers, exactly, .. } => {
                 let words =
                     if *exactly { "has exactly the elements " } else { "contains the elements " };
                 Description::from(words).then(joined(matchers, ", "))
@@ -93,41 +99,63 @@ impl Matcher {
     /// Describes the rule, in parentheses if it has several parts.
     fn in_nested_words(&self) -> Description {
         match &self.rule {
-            Rule::Not(_) | Rule::And(_) | Rule::Or(_) | Rule::Elements { .. } => {
-                Description::from("(").then(self.in_words()).then(")")
-            }
+            Rule::Not(_)
+            | Rule::And(_)
+            | Rule::Or(_)
+            | Rule::Element(_)
+            | Rule::Elements { .. } => Description::from("(").then(self.in_words()).then(")"),
             Rule::OfNumber(matcher) => matcher.in_nested_words(),
             _ => self.in_words(),
         }
     }
 
-    /// Whether the value is as expected.
+    /// Whether the value is as expected. A matcher that cannot be applied to it fails the test.
     pub(crate) fn is_match(&self, found: &Found) -> bool {
-        match &self.rule {
+        self.matches(found) == Ok(true)
+    }
+
+    /// Explains why the matcher cannot be applied to the value, if it cannot.
+    pub(crate) fn hint(&self, found: &Found) -> Option<String> {
+        let reason = self.matches(found).err()?;
+        Some(format!("a matcher is applied to {reason}; that fails in goss, even within \"not\""))
+    }
+
+    /// Whether the matcher matches the value.
+    fn matches(&self, found: &Found) -> Result<bool, NotApplicable> {
+        Ok(match &self.rule {
             Rule::Equal(value) => found.is_equal(value),
             Rule::Text(text) => found.to_text() == *text,
-            Rule::Number(relation, number) => {
-                found.to_number().is_some_and(|found| relation.holds(found, *number))
-            }
+            Rule::Number(relation, number) => relation.holds(found.to_number()?, *number),
             Rule::Bool(value) => *found == Found::Bool(*value),
             Rule::Prefix(text) => found.to_text().starts_with(text),
             Rule::Suffix(text) => found.to_text().ends_with(text),
             Rule::Substring(text) => found.to_text().contains(text),
             Rule::Regexp(regex) => regex.is_match(&found.to_text()),
-            Rule::Length(length) => match found {
-                Found::Text(text) => text.len() == *length,
-                Found::List(list) => list.len() == *length,
-                Found::Bool(_) | Found::Number(_) => false,
-            },
+            Rule::Length(length) => found.length()? == *length,
             Rule::Patterns(patterns) => all_found(patterns, &found.to_text()),
-            Rule::Elements { matchers, exactly } => match_elements(matchers, *exactly, found),
-            Rule::OfNumber(matcher) => {
-                found.to_number().is_some_and(|number| matcher.is_match(&Found::Number(number)))
+            Rule::Element(matcher) => match_element(matcher, &found.elements(true)?)?,
+            Rule::Elements { matchers, lines, exactly } => {
+                match_elements(matchers, *exactly, &found.elements(*lines)?)
             }
-            Rule::Not(matcher) => !matcher.is_match(found),
-            Rule::And(matchers) => matchers.iter().all(|matcher| matcher.is_match(found)),
-            Rule::Or(matchers) => matchers.iter().any(|matcher| matcher.is_match(found)),
-        }
+            Rule::OfNumber(matcher) => matcher.matches(&Found::Number(found.to_number()?))?,
+            Rule::Not(matcher) => !matcher.matches(found)?,
+            Rule::And(matchers) => {
+                for matcher in matchers {
+                    if !matcher.matches(found)? {
+                        return Ok(false);
+                    }
+                }
+                true
+            }
+            Rule::Or(matchers) => {
+                for matcher in matchers {
+                    if matcher.matches(found)? {
+                        return Ok(true);
+                    }
+                }
+                false
+            }
+        })
     }
 }
 
@@ -150,10 +178,23 @@ fn joined(matchers: &[Matcher], word: &str) -> Description {
     Description::join(matchers.iter().map(Matcher::in_nested_words), word).unwrap_or_default()
 }
 
+/// Whether `matcher` matches one of `elements`. If it matches none, and cannot be applied to one of
+/// them, that is the result.
+fn match_element(matcher: &Matcher, elements: &[Found]) -> Result<bool, NotApplicable> {
+    let mut result = Ok(false);
+    for element in elements {
+        match matcher.matches(element) {
+            Ok(true) => return Ok(true),
+            Ok(false) => {}
+            Err(reason) => result = Err(reason),
+        }
+    }
+    result
+}
+
 /// Whether each of `matchers` matches an element of its own, and if `exactly` is true, there are no
-/// others.
-fn match_elements(matchers: &[Matcher], exactly: bool, found: &Found) -> bool {
-    let elements: Vec<Found> = found.elements().into_iter().map(Found::Text).collect();
+/// others. Here, a matcher that cannot be applied to an element does not match it.
+fn match_elements(matchers: &[Matcher], exactly: bool, elements: &[Found]) -> bool {
     if exactly && elements.len() != matchers.len() {
         return false;
     }
@@ -253,6 +294,54 @@ mod tests {
             (json!({ "gt": 5 }), text("x"), false),
         ] {
             assert_eq!(is_match(matcher.clone(), found.clone()), expected, "{matcher} {found:?}");
+        }
+    }
+
+    #[test]
+    fn a_matcher_that_cannot_be_applied_fails_also_in_a_not() {
+        let text = || Found::Text("abc".to_owned());
+        let lines = || Found::Text("1\nabc\n".to_owned());
+        let list = || Found::List(vec!["abc".to_owned()]);
+        // The errors of goss's matchers (resource/gomega.go) and of those of gomega.
+        for (matcher, found) in [
+            (json!({ "gt": 5 }), text()),
+            (json!(5), text()),
+            (json!({ "gt": 0 }), Found::Bool(true)),
+            (json!(["zzz"]), text()),
+            (json!({ "consist-of": ["abc", ""] }), text()),
+            (json!({ "contain-element": { "gt": 5 } }), list()),
+            (json!({ "contain-element": { "gt": 5 } }), lines()),
+            (json!({ "contain-elements": ["abc"] }), Found::Number(5.0)),
+            (json!({ "have-len": 3 }), Found::Number(5.0)),
+            (json!({ "or": [{ "gt": 5 }, "abc"] }), text()),
+            (json!({ "and": [{ "gt": 5 }, "x"] }), text()),
+        ] {
+            let not = json!({ "not": matcher.clone() });
+            assert!(!is_match(matcher.clone(), found.clone()), "{matcher}");
+            assert!(!is_match(not.clone(), found.clone()), "{not}");
+            let not_not = json!({ "not": not });
+            assert!(!is_match(not_not.clone(), found), "{not_not}");
+        }
+        let not_a_number = Matcher::parse(&json!({ "not": { "gt": 5 } }), false).unwrap();
+        assert_eq!(
+            not_a_number.hint(&text()).unwrap(),
+            "a matcher is applied to a value that is not a number; that fails in goss, even within \
+             \"not\""
+        );
+        assert_eq!(not_a_number.hint(&Found::Number(5.0)), None);
+        for (matcher, found) in [
+            // What comes first decides.
+            (json!({ "or": ["abc", { "gt": 5 }] }), text()),
+            (json!({ "not": { "and": ["x", { "gt": 5 }] } }), text()),
+            // Elements of several matchers are only found or not.
+            (json!({ "not": { "contain-elements": [{ "gt": 5 }] } }), text()),
+            (json!({ "not": { "consist-of": [{ "gt": 5 }] } }), list()),
+            (json!({ "contain-element": { "gt": 0 } }), lines()),
+            (json!({ "not": ["zzz"] }), list()),
+            (json!({ "not": { "consist-of": ["x"] } }), list()),
+            (json!({ "not": { "equal": 5 } }), text()),
+        ] {
+            assert!(is_match(matcher.clone(), found), "{matcher}");
         }
     }
 

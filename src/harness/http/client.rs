@@ -18,11 +18,12 @@ use crate::text::errors::chain;
 /// The number of bytes that are kept of what was received.
 const RECEIVED_MAX: usize = 1024;
 
-/// Sends `request` over `stream`, and reads the answer into `answer` as it arrives. An error says
-/// why the answer is not complete.
+/// Sends `request` over `stream`, and reads the answer into `answer` as it arrives; its body only
+/// if `needs_body` returns true for the status. An error says why the answer is not complete.
 pub(super) async fn exchange<S>(
     stream: S,
     request: Request<String>,
+    needs_body: impl Fn(u16) -> bool,
     answer: &mut Answer,
 ) -> Result<(), String>
 where
@@ -47,7 +48,7 @@ where
                 false => explain(&error),
             }
         })?;
-        read(response, answer).await
+        read(response, needs_body, answer).await
     };
     let result = tokio::select! {
         biased;
@@ -61,9 +62,16 @@ where
 }
 
 /// Reads a response into `answer` as it arrives.
-async fn read(response: Response<Incoming>, answer: &mut Answer) -> Result<(), String> {
+async fn read(
+    response: Response<Incoming>,
+    needs_body: impl Fn(u16) -> bool,
+    answer: &mut Answer,
+) -> Result<(), String> {
     answer.status = Some(response.status());
     answer.headers = response.headers().clone();
+    if !needs_body(response.status().as_u16()) {
+        return Ok(());
+    }
     let mut body = pin!(response.into_body());
     while let Some(frame) = poll_fn(|context| body.as_mut().poll_frame(context)).await {
         let frame = frame.map_err(|error| explain(&error))?;
@@ -127,7 +135,7 @@ mod tests {
         });
         let request = Request::get("/").header("host", "localhost").body(String::new()).unwrap();
         let mut answer = Answer::default();
-        let result = exchange(client, request, &mut answer).await;
+        let result = exchange(client, request, |_| true, &mut answer).await;
         server.abort();
         let shown = if answer.status.is_some() { answer.body } else { answer.received };
         let status = answer.status.map(|status| status.as_u16());

@@ -105,12 +105,13 @@ async fn send_once(
     let mut answer = Answer::default();
     let exchange = async {
         let request = target.request(expected)?;
+        let needs_body = |status| expected.needs_body(status);
         match expected.tls.as_ref().filter(|_| target.is_encrypted()) {
             Some(settings) => {
                 let stream = tls::connect(stream, settings).await?;
-                client::exchange(stream, request, &mut answer).await
+                client::exchange(stream, request, needs_body, &mut answer).await
             }
-            None => client::exchange(stream, request, &mut answer).await,
+            None => client::exchange(stream, request, needs_body, &mut answer).await,
         }
     };
     let left = deadline.saturating_sub(clock.now());
@@ -152,6 +153,63 @@ mod tests {
             });
             Ok(Reached::Connected(client))
         }
+    }
+
+    /// A server that answers a request for / with a redirect, and others with status 200. The
+    /// bodies never end.
+    struct Endless;
+
+    impl Connect for Endless {
+        type Stream = DuplexStream;
+
+        async fn connect(&self, _: u16) -> Result<Reached<DuplexStream>, HarnessError> {
+            let (client, mut server) = tokio::io::duplex(1 << 16);
+            tokio::spawn(async move {
+                let mut start = [0; 6];
+                server.read_exact(&mut start).await.unwrap();
+                let status = match &start {
+                    b"GET / " => "302 Found\r\nLocation: /events",
+                    _ => "200 OK",
+                };
+                let head = format!("HTTP/1.1 {status}\r\n\r\nstart");
+                server.write_all(head.as_bytes()).await.unwrap();
+                server.read_to_end(&mut Vec::new()).await
+            });
+            Ok(Reached::Connected(client))
+        }
+    }
+
+    #[tokio::test]
+    async fn a_body_of_which_goss_expects_nothing_need_not_end() {
+        let begin = std::time::Instant::now();
+        let clock = Clock::new(move || begin.elapsed());
+        let request = |ignores_body| HttpExpectations {
+            port: 80,
+            redirects: true,
+            ignores_body,
+            timeout: Some(Timeout::from_millis(300)),
+            ..HttpExpectations::default()
+        };
+        let mismatches = async |request: HttpExpectations| {
+            let Ok(Reached::Connected(answer)) = send_by(&Endless, &clock, &request).await else {
+                panic!("no answer")
+            };
+            let mut checks = crate::conditions::Checks::default();
+            check_answer(&request, &answer, &mut checks);
+            let shown = |check: &crate::conditions::Check| {
+                format!("{}: {} != {}", check.subject, check.expected, check.found)
+            };
+            checks.mismatches().iter().map(shown).collect::<Vec<_>>()
+        };
+        assert_eq!(mismatches(request(true)).await, [""; 0]);
+        let found = mismatches(request(false)).await;
+        assert!(found[1].contains("it was not complete after 0.3 s"), "{found:?}");
+        let status = crate::conditions::Statuses::One(404);
+        let unexpected = HttpExpectations { status: Some(status), ..request(true) };
+        assert_eq!(
+            mismatches(unexpected).await,
+            ["status of GET / at port 80: 404 != 200; the body is \"start\""]
+        );
     }
 
     #[tokio::test]

@@ -147,7 +147,7 @@ mod tests {
             BufReader::new(server).read_line(&mut line).await.unwrap();
             line
         });
-        let _ = client::exchange(client, request, &mut Answer::default()).await;
+        let _ = client::exchange(client, request, |_| true, &mut Answer::default()).await;
         server.await.unwrap()
     }
 

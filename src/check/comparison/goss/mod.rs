@@ -125,6 +125,7 @@ fn record_unread(checks: &mut Checks, name: &str, matcher: &Matcher, unread: Unr
 
 fn record(checks: &mut Checks, property: GossProperty, matcher: &Matcher, found: Option<Found>) {
     let passed = found.as_ref().is_some_and(|found| matcher.is_match(found));
+    checks.hint(found.as_ref().and_then(|found| matcher.hint(found)).into_iter().collect());
     let found = match found {
         None => "nothing".into(),
         Some(Found::Bool(value)) => Description::of(value),
