@@ -8,7 +8,6 @@ use serde_json::Value;
 use super::found::{Found, NotApplicable};
 use super::pairs::can_pair;
 use super::patterns::{LinePattern, all_found};
-use crate::text::Description;
 
 /// A matcher.
 #[derive(Clone, Debug)]
@@ -62,51 +61,6 @@ impl Matcher {
     /// The same matcher, but for the number that a text is.
     pub(crate) fn of_number(self) -> Self {
         Self { written: self.written.clone(), rule: Rule::OfNumber(Box::new(self)) }
-    }
-
-    /// Describes the rule.
-    pub(crate) fn in_words(&self) -> Description {
-        let quoted = |words: &str, text: &String| Description::from(words).then_quote(text);
-        match &self.rule {
-            Rule::Equal(Value::String(text)) | Rule::Text(text) => Description::quote(text),
-            Rule::Equal(value) => value.to_string().into(),
-            Rule::Number(relation, number) => format!("{}{number}", relation.in_words()).into(),
-            Rule::Bool(value) => value.to_string().into(),
-            Rule::Length(length) => format!("has the length {length}").into(),
-            Rule::Element(matcher) => {
-                Description::from("contains the elements ").then(matcher.in_nested_words())
-            }
-            Rule::Elements { matchers, exactly, .. } => {
-                let words =
-                    if *exactly { "has exactly the elements " } else { "contains the elements " };
-                Description::from(words).then(joined(matchers, ", "))
-            }
-            Rule::OfNumber(matcher) => matcher.in_words(),
-            Rule::Not(matcher) => Description::from("not: ").then(matcher.in_nested_words()),
-            Rule::And(matchers) => joined(matchers, " and "),
-            Rule::Or(matchers) => joined(matchers, " or "),
-            Rule::Prefix(text) => quoted("begins with ", text),
-            Rule::Suffix(text) => quoted("ends with ", text),
-            Rule::Substring(text) => quoted("contains ", text),
-            Rule::Regexp(regex) => format!("matches /{regex}/").into(),
-            Rule::Patterns(patterns) => {
-                let patterns = patterns.iter().map(LinePattern::in_words);
-                Description::join(patterns, ", ").unwrap_or_default()
-            }
-        }
-    }
-
-    /// Describes the rule, in parentheses if it has several parts.
-    fn in_nested_words(&self) -> Description {
-        match &self.rule {
-            Rule::Not(_)
-            | Rule::And(_)
-            | Rule::Or(_)
-            | Rule::Element(_)
-            | Rule::Elements { .. } => Description::from("(").then(self.in_words()).then(")"),
-            Rule::OfNumber(matcher) => matcher.in_nested_words(),
-            _ => self.in_words(),
-        }
     }
 
     /// Whether the value is as expected. A matcher that cannot be applied to it fails the test.
@@ -173,11 +127,6 @@ impl PartialEq for Matcher {
 
 impl Eq for Matcher {}
 
-/// Describes `matchers`, with `word` between them.
-fn joined(matchers: &[Matcher], word: &str) -> Description {
-    Description::join(matchers.iter().map(Matcher::in_nested_words), word).unwrap_or_default()
-}
-
 /// Whether `matcher` matches one of `elements`. If it matches none, and cannot be applied to one of
 /// them, that is the result.
 fn match_element(matcher: &Matcher, elements: &[Found]) -> Result<bool, NotApplicable> {
@@ -207,17 +156,6 @@ fn match_elements(matchers: &[Matcher], exactly: bool, elements: &[Found]) -> bo
 }
 
 impl Relation {
-    /// The words before the number.
-    fn in_words(self) -> &'static str {
-        match self {
-            Self::Equal => "",
-            Self::Greater => "more than ",
-            Self::GreaterOrEqual => "at least ",
-            Self::Less => "less than ",
-            Self::LessOrEqual => "at most ",
-        }
-    }
-
     fn holds(self, found: f64, number: f64) -> bool {
         match self {
             Self::Equal => found == number,

@@ -5,6 +5,7 @@ mod found;
 mod matcher;
 mod pairs;
 mod patterns;
+mod words;
 
 pub(crate) use found::Found;
 pub(crate) use matcher::Matcher;

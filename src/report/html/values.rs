@@ -3,7 +3,8 @@
 use maud::{Markup, html};
 
 use crate::check::verdict::{Check, Description};
-use crate::report::multi_line::{self, NO_LINE_BREAK, Part};
+use crate::report::multi_line::{self, NO_LINE_BREAK};
+use crate::report::parts::{Part, is_one_line, parts};
 use crate::text;
 
 /// How a page shows white space of texts that nobody sees.
@@ -24,8 +25,8 @@ impl Spaces {
 
 /// Returns `value`, in full.
 pub(super) fn value(value: &Description, spaces: Spaces) -> Markup {
-    let parts = multi_line::parts(value);
-    if multi_line::is_one_line(&parts) {
+    let parts = parts(value);
+    if is_one_line(&parts) {
         return html! { code { (value) } };
     }
     let is_whole = parts.len() == 1;
