@@ -64,7 +64,7 @@ pub(super) async fn run_on_engine(
     };
     let vm = match TrialVm::start(trial.input, engine.name, guest, options, recorder).await {
         Ok(vm) => vm,
-        Err(error) => return recorder.record(failed(problem(&error))),
+        Err(error) => return recorder.record(failed(problem(&error, options))),
     };
     let begin = Instant::now();
     match load(trial, engine.name, &vm, recorder).await {
@@ -80,7 +80,7 @@ pub(super) async fn run_on_engine(
             let case = rejected(&image, engine.name, &problem);
             recorder.record_unfiltered(case.on_engine(engine.name, begin.elapsed()));
         }
-        Err(error) => recorder.record(failed(problem(&error))),
+        Err(error) => recorder.record(failed(problem(&error, options))),
     }
     if options.named_vm.is_some() {
         vm.daemon.remove_leftovers().await;
@@ -88,10 +88,13 @@ pub(super) async fn run_on_engine(
 }
 
 /// Describes why an engine could not be tested, and what to do about it.
-fn problem(error: &HarnessError) -> String {
+fn problem(error: &HarnessError, options: &Options) -> String {
     let advice = match error {
+        HarnessError::Engine(EngineError::DiskFull(_)) if options.named_vm.is_some() => {
+            "; seatrial vm up starts a VM with a larger one: --disk GIB"
+        }
         HarnessError::Engine(EngineError::DiskFull(_)) => {
-            "; give the VM a larger disk: --disk GIB, or disk_gib in [vm]"
+            "; give the VM a larger one: --disk GIB, or disk_gib in [vm]"
         }
         _ => "",
     };
@@ -290,8 +293,11 @@ mod tests {
 
     #[test]
     fn a_full_disk_of_a_vm_comes_with_advice_and_other_failures_do_not() {
-        let full = EngineError::DiskFull("write /blob: no space left on device".to_owned());
-        assert!(problem(&full.into()).ends_with("larger disk: --disk GIB, or disk_gib in [vm]"));
-        assert!(!problem(&EngineError::NoAddress.into()).contains("--disk"));
+        let full = || EngineError::DiskFull("write /blob: no space left on device".to_owned());
+        let new = Options::default();
+        let named = Options { named_vm: Some("deck".to_owned()), ..Options::default() };
+        assert!(problem(&full().into(), &new).ends_with(": --disk GIB, or disk_gib in [vm]"));
+        assert!(problem(&full().into(), &named).contains("seatrial vm up starts"));
+        assert!(!problem(&EngineError::NoAddress.into(), &new).contains("--disk"));
     }
 }

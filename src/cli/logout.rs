@@ -3,9 +3,10 @@
 use std::io::Write;
 
 use super::login::describe;
-use super::streams::{is_quiet, messages, stdout};
+use super::streams::{is_quiet, messages, stderr, stdout};
 use crate::registry::{Registries, RegistryOptions, registry_of};
 use crate::text;
+use crate::text::errors::chain;
 
 /// Removes the stored user name and password for a registry
 #[derive(Debug, clap::Args)]
@@ -30,7 +31,7 @@ pub(super) fn run(args: &Args) -> anyhow::Result<()> {
         for place in &removed.places {
             writeln!(output, "removed the credentials for {registry} {}", describe(place))?;
         }
-        if removed.places.is_empty() && removed.failed.is_none() {
+        if removed.places.is_empty() && removed.failed.is_empty() {
             writeln!(output, "there were no credentials for {registry}")?;
         }
     }
@@ -38,8 +39,10 @@ pub(super) fn run(args: &Args) -> anyhow::Result<()> {
         let (path, key) = (text::path(path), text::shorten(key));
         writeln!(messages(), "note: {path} still has credentials for {key}")?;
     }
-    match removed.failed {
-        Some(error) => Err(error.into()),
-        None => Ok(()),
+    let mut failed = removed.failed;
+    let Some(last) = failed.pop() else { return Ok(()) };
+    for error in failed {
+        writeln!(stderr(), "seatrial: {}", text::message(&chain(&error)))?;
     }
+    Err(last.into())
 }

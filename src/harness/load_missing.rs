@@ -2,6 +2,7 @@
 
 use super::daemon::Daemon;
 use super::error::HarnessError;
+use super::load::DEFAULT_REFERENCE;
 use super::loaded_image::LoadedImage;
 use crate::archive::{Image, docker};
 use crate::engine::EngineError;
@@ -87,9 +88,8 @@ impl Daemon {
         sizes: &[u64],
         present: Option<usize>,
     ) -> Result<Option<(LoadedImage<'_>, usize)>, HarnessError> {
-        let name = image.references.first();
-        let reference = name.and_then(|name| name.parse::<Reference>().ok());
-        let Some(reference) = reference else { return Ok(None) };
+        let name = image.references.first().map_or(DEFAULT_REFERENCE, String::as_str);
+        let Ok(reference) = name.parse::<Reference>() else { return Ok(None) };
         let present = match (present, self.docker()) {
             (Some(present), _) => present,
             (None, Some(docker)) if self.accepts_missing_layers().await? => {

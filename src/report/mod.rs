@@ -11,6 +11,7 @@ pub mod junit;
 pub mod markdown;
 #[cfg(feature = "vm")]
 mod multi_line;
+#[cfg(feature = "vm")]
 mod parts;
 #[cfg(feature = "vm")]
 mod skips;

@@ -28,9 +28,9 @@ pub(super) fn explain(check: &Check) -> Vec<String> {
 
 /// Like [`explain`], with all lines, and with each line in full.
 pub(super) fn explain_in_full(check: &Check) -> Vec<String> {
-    let is_exact = is_exact(check);
-    let show = |mut label: &str, value: &Description| {
+    let show = |mut label: &str, value: &Description, is_exact: bool| {
         let parts = parts(value);
+        let is_whole = parts.len() == 1;
         if is_one_line(&parts) {
             return vec![labelled(label, &text::escape(&value.to_string()))];
         }
@@ -43,7 +43,7 @@ pub(super) fn explain_in_full(check: &Check) -> Vec<String> {
                 Part::Block(text) => {
                     shown.extend((!label.is_empty()).then(|| format!("  {label}")));
                     shown.extend(text.lines.iter().map(|line| line_in_full(line, is_exact)));
-                    let lacks_break = is_exact && !text.ends_with_break;
+                    let lacks_break = is_exact && is_whole && !text.ends_with_break;
                     shown.extend(lacks_break.then(|| format!("    {NO_LINE_BREAK}")));
                 }
             }
@@ -51,7 +51,8 @@ pub(super) fn explain_in_full(check: &Check) -> Vec<String> {
         }
         shown
     };
-    [show("expected", &check.expected), show("found", &check.found)].concat()
+    let found = show("found", &check.found, is_exact(check));
+    [show("expected", &check.expected, true), found].concat()
 }
 
 fn line_in_full(line: &str, is_exact: bool) -> String {

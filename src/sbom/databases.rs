@@ -13,32 +13,30 @@ const PACKAGES_MAX: usize = 100_000;
 /// Adds the packages of a database with this content, which is in this layer, if it is of an image.
 type Add = fn(&mut Databases, &[u8], Option<usize>) -> Result<(), String>;
 
-/// The supported databases that are one file, and how each is read.
-const SUPPORTED: [(&str, Add); 3] = [
+/// The databases that are one file, and how each is read.
+pub(crate) const FILES: [(&str, Add); 3] = [
     (dpkg::STATUS, Databases::add_debian),
     (apk::INSTALLED[0], Databases::add_alpine),
     (apk::INSTALLED[1], Databases::add_alpine),
 ];
 
-/// Files of databases that are not supported.
+/// Files of databases that are not read, with their package managers.
 #[cfg(feature = "vm")]
-const UNSUPPORTED: [(&str, Add); 7] = [
-    ("var/lib/rpm/rpmdb.sqlite", refuse_rpm),
-    ("var/lib/rpm/Packages", refuse_rpm),
-    ("var/lib/rpm/Packages.db", refuse_rpm),
-    ("usr/lib/sysimage/rpm/rpmdb.sqlite", refuse_rpm),
-    ("usr/lib/sysimage/rpm/Packages", refuse_rpm),
-    ("usr/lib/sysimage/rpm/Packages.db", refuse_rpm),
-    ("var/lib/pacman/local/ALPM_DB_VERSION", refuse_pacman),
+pub(crate) const UNREAD: [(&str, &str); 7] = [
+    ("var/lib/rpm/rpmdb.sqlite", "rpm"),
+    ("var/lib/rpm/Packages", "rpm"),
+    ("var/lib/rpm/Packages.db", "rpm"),
+    ("usr/lib/sysimage/rpm/rpmdb.sqlite", "rpm"),
+    ("usr/lib/sysimage/rpm/Packages", "rpm"),
+    ("usr/lib/sysimage/rpm/Packages.db", "rpm"),
+    ("var/lib/pacman/local/ALPM_DB_VERSION", "pacman"),
 ];
 
-/// The databases that are one file, and how each is read or, if there is none before, refused.
+/// The reason why packages are not known, if the only database is that of this package manager.
 #[cfg(feature = "vm")]
-pub(crate) const FILES: [(&str, Add); 10] = {
-    let [dpkg, apk, old_apk] = SUPPORTED;
-    let [a, b, c, d, e, f, g] = UNSUPPORTED;
-    [dpkg, apk, old_apk, a, b, c, d, e, f, g]
-};
+pub(crate) fn is_unread(manager: &str) -> String {
+    format!("the packages are in a database of {manager}; seatrial reads those of dpkg and apk")
+}
 
 /// The folder with a file for each Debian package.
 pub(crate) const FOLDER: &str = dpkg::STATUS_FOLDER;
@@ -56,7 +54,7 @@ pub(crate) fn is_of_package(path: &[u8]) -> bool {
 /// of any real image.
 pub(crate) fn packages(files: &FileSystem) -> Result<Option<Vec<Package>>, ArchiveError> {
     let mut databases = Databases::default();
-    let [status, others @ ..] = SUPPORTED.map(|(path, add)| (path.as_bytes().into(), add));
+    let [status, others @ ..] = FILES.map(|(path, add)| (path.as_bytes().into(), add));
     let is_single = |path: &[u8]| path.starts_with(FOLDER.as_bytes()) && is_of_package(path);
     let single = files
         .paths()
@@ -73,22 +71,12 @@ pub(crate) fn packages(files: &FileSystem) -> Result<Option<Vec<Package>>, Archi
     Ok(databases.packages())
 }
 
-/// Says which database an image without a supported one has, if it has any.
+/// Says which database an image has that is not read, if it has any.
 #[cfg(feature = "vm")]
-pub(crate) fn unsupported(files: &FileSystem) -> Option<String> {
+pub(crate) fn unread(files: &FileSystem) -> Option<String> {
     let is_there = |wanted: &str| files.paths().any(|path| *path == *wanted.as_bytes());
-    let (_, refuse) = UNSUPPORTED.iter().find(|(path, _)| is_there(path))?;
-    refuse(&mut Databases::default(), &[], None).err()
-}
-
-#[cfg(feature = "vm")]
-fn refuse_rpm(found: &mut Databases, _: &[u8], _: Option<usize>) -> Result<(), String> {
-    found.refuse("rpm")
-}
-
-#[cfg(feature = "vm")]
-fn refuse_pacman(found: &mut Databases, _: &[u8], _: Option<usize>) -> Result<(), String> {
-    found.refuse("pacman")
+    let (_, manager) = UNREAD.iter().find(|(path, _)| is_there(path))?;
+    Some(is_unread(manager))
 }
 
 /// The packages of the databases that were read so far.
@@ -132,17 +120,6 @@ impl Databases {
     /// The packages; `None` if there was no database.
     pub(crate) fn packages(self) -> Option<Vec<Package>> {
         self.packages
-    }
-
-    /// Refuses the database of a package `manager`, unless another database was read before.
-    #[cfg(feature = "vm")]
-    fn refuse(&self, manager: &str) -> Result<(), String> {
-        match &self.packages {
-            Some(_) => Ok(()),
-            None => Err(format!(
-                "the packages are in a database of {manager}; seatrial reads those of dpkg and apk"
-            )),
-        }
     }
 
     fn count(&mut self, content: &[u8]) -> Result<(), String> {

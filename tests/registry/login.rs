@@ -245,6 +245,11 @@ fn a_logout_removes_unencrypted_passwords_although_a_credential_helper_is_missin
     let run = seatrial(&lab, ["logout", "reg.example"]);
     assert!(run.stderr().contains("not a file with credentials"), "{}", run.stderr());
     assert_eq!(read(&lab, DOCKER)["auths"], json!({ "a": {} }));
+    // All that failed is named.
+    lab.file(DOCKER, json!({ "auths": auths, "credsStore": "absent" }).to_string());
+    let run = seatrial(&lab, ["logout", "reg.example"]);
+    assert!(run.stderr().contains("not a file with credentials"), "{}", run.stderr());
+    assert!(run.stderr().contains("docker-credential-absent"), "{}", run.stderr());
 }
 
 #[test]

@@ -92,9 +92,10 @@ pub(super) enum SizeOrText {
 
 /// Reads a size: a number of bytes, or text with a unit such as `"20 MiB"`.
 pub(super) fn size<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<u64>, D::Error> {
-    match SizeOrText::deserialize(deserializer)? {
-        SizeOrText::Bytes(bytes) => Ok(Some(bytes)),
-        SizeOrText::Text(text) => match document::size::parse(&text) {
+    match Option::<SizeOrText>::deserialize(deserializer)? {
+        None => Ok(None),
+        Some(SizeOrText::Bytes(bytes)) => Ok(Some(bytes)),
+        Some(SizeOrText::Text(text)) => match document::size::parse(&text) {
             Ok(bytes) => Ok(Some(bytes)),
             Err(problem) => {
                 let text = text::quote(&text);

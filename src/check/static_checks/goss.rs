@@ -52,9 +52,9 @@ impl ImageUnderTest {
                 true => {
                     let files = FileSystem::read(&self.image, self.threads)?;
                     let refuse = |problem| Err(Unread::Unknown(problem));
-                    let unsupported = || databases::unsupported(&files).map_or(Ok(None), refuse);
+                    let unread = || databases::unread(&files).map_or(Ok(None), refuse);
                     let found = databases::packages(&files)?;
-                    Packages::new(found.map_or_else(unsupported, |found| Ok(Some(found))))
+                    Packages::new(found.map_or_else(unread, |found| Ok(Some(found))))
                 }
                 false => Packages::default(),
             },

@@ -29,8 +29,8 @@ pub(crate) struct Removed {
     pub(crate) places: Vec<Place>,
     /// Files that still have credentials for a part of the registry, with the key.
     pub(crate) parts: Vec<(PathBuf, String)>,
-    /// The first file or credential helper that could not be used, and may still have some.
-    pub(crate) failed: Option<RegistryError>,
+    /// The errors of files and credential helpers that could not be used, and may still have some.
+    pub(crate) failed: Vec<RegistryError>,
 }
 
 /// Stores the name and password of a user of `registry`.
@@ -66,9 +66,12 @@ pub(in crate::registry) async fn remove(registry: &str, helpers: &Helpers) -> Re
     let mut removed = Removed::default();
     let mut named = Vec::new();
     for path in auth_file::files() {
-        match removed_from_file(registry, path, &mut removed) {
-            Ok((path, helper)) => named.extend(helper.map(|helper| (path, helper))),
-            Err(error) => removed.fail(error),
+        match EditedFile::read(path) {
+            Ok(mut file) => {
+                named.extend(file.helper(registry).map(|helper| (file.path.clone(), helper)));
+                remove_from_file(registry, &mut file, &mut removed);
+            }
+            Err(error) => removed.failed.push(error),
         }
     }
     for name in helpers.names.iter().filter(|name| *name != FILES) {
@@ -82,22 +85,16 @@ pub(in crate::registry) async fn remove(registry: &str, helpers: &Helpers) -> Re
     removed
 }
 
-/// Removes the credentials for `registry` in the file at `path`. Returns the file, and the
-/// credential helper that it names.
-fn removed_from_file(
-    registry: &str,
-    path: PathBuf,
-    removed: &mut Removed,
-) -> Result<(PathBuf, Option<NamedHelper>), RegistryError> {
-    let mut file = EditedFile::read(path)?;
+/// Removes the credentials for `registry` in a file.
+fn remove_from_file(registry: &str, file: &mut EditedFile, removed: &mut Removed) {
     if file.remove(registry) {
-        file.write()?;
-        removed.places.push(Place::File(file.path.clone()));
+        match file.write() {
+            Ok(()) => removed.places.push(Place::File(file.path.clone())),
+            Err(error) => removed.failed.push(error),
+        }
     }
     let parts = file.parts(registry).into_iter();
     removed.parts.extend(parts.map(|key| (file.path.clone(), key)));
-    let helper = file.helper(registry);
-    Ok((file.path, helper))
 }
 
 impl Removed {
@@ -106,12 +103,8 @@ impl Removed {
         match erased {
             Ok(true) => self.places.push(Place::Helper(name.to_owned())),
             Ok(false) => {}
-            Err(error) => self.fail(error),
+            Err(error) => self.failed.push(error),
         }
-    }
-
-    fn fail(&mut self, error: RegistryError) {
-        self.failed.get_or_insert(error);
     }
 }
 

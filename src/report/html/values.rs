@@ -36,7 +36,8 @@ pub(super) fn value(value: &Description, spaces: Spaces) -> Markup {
                 @match part {
                     Part::Prose(prose) => code { (multi_line::between_texts(prose)) },
                     Part::Block(text) => {
-                        pre { @for line in &text.lines { (self::line(line, spaces)) "\n" } }
+                        // Parsers drop the first line break of a `pre`.
+                        pre { "\n" @for line in &text.lines { (self::line(line, spaces)) "\n" } }
                         @if spaces == Spaces::Marked && is_whole && !text.ends_with_break {
                             p class="quiet" { (NO_LINE_BREAK) }
                         }
@@ -69,7 +70,7 @@ mod tests {
         assert_eq!(
             value(&found, Spaces::Plain).into_string(),
             "<div class=\"value\"><code>127, standard error</code>\
-             <pre>&lt;a&gt;\n\tb\r\n</pre><code>standard output &quot;c\\n&quot;</code></div>"
+             <pre>\n&lt;a&gt;\n\tb\r\n</pre><code>standard output &quot;c\\n&quot;</code></div>"
         );
         let one = Description::quote("a\n");
         assert_eq!(value(&one, Spaces::Plain).into_string(), "<code>&quot;a\\n&quot;</code>");
@@ -79,7 +80,7 @@ mod tests {
     fn ends_of_lines_are_visible_where_texts_are_compared_as_they_are() {
         let text = Description::quote("a \n\tb\r\n\nc");
         let shown = value(&text, Spaces::Marked).into_string();
-        let lines = "<pre>a<span class=\"spaces\"> </span>\n\\tb\\r\n\nc\n</pre>";
+        let lines = "<pre>\na<span class=\"spaces\"> </span>\n\\tb\\r\n\nc\n</pre>";
         assert!(shown.contains(lines), "{shown}");
         assert!(shown.contains("<p class=\"quiet\">(no line break at the end)</p>"), "{shown}");
         assert!(!value(&text, Spaces::Plain).into_string().contains("line break"), "{shown}");

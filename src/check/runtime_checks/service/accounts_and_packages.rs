@@ -82,7 +82,22 @@ impl Service<'_> {
             }
         }
         self.add_folder(&mut found, &format!("/{}", databases::FOLDER), user).await?;
-        Ok(found.packages())
+        match found.packages() {
+            None => self.refuse_others(user).await.map(|()| None),
+            packages => Ok(packages),
+        }
+    }
+
+    /// Refuses databases that are not read.
+    async fn refuse_others(&mut self, user: Option<&UserIds>) -> Result<(), Problem> {
+        let paths = databases::UNREAD.map(|(path, _)| format!("/{path}"));
+        let wanted = paths.each_ref().map(|path| Wanted::metadata_at(path));
+        let files = self.read(&wanted, user).await?;
+        let mut others = databases::UNREAD.iter().zip(files);
+        match others.find(|(_, file)| file.is_ok()) {
+            Some(((_, manager), _)) => Err(databases::is_unread(manager).into()),
+            None => Ok(()),
+        }
     }
 
     /// Adds the packages of a folder with a file for each of them.

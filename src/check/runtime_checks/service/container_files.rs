@@ -38,6 +38,11 @@ impl<'a> Wanted<'a> {
     pub(super) fn content_at(path: &'a str) -> Self {
         Self { path, follow: true, needs_content: true }
     }
+
+    /// The file at `path`, or where symlinks there lead, without its content.
+    pub(super) fn metadata_at(path: &'a str) -> Self {
+        Self { path, follow: true, needs_content: false }
+    }
 }
 
 impl Service<'_> {
