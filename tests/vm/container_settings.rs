@@ -165,6 +165,7 @@ container = { tty = true, shell = 'echo "[$PATH] [$TERM] [$container] [$HOME]"; 
 "#;
 
 #[test]
+#[ignore = "for the nightly run"]
 fn a_setup_does_not_change_the_variables_that_an_engine_adds_on_each_engine() {
     on_each_engine(&["docker-20.10"], keeps_added_variables);
 }

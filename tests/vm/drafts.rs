@@ -54,6 +54,7 @@ fn compile(source: &str, program: &Path) {
 }
 
 #[test]
+#[ignore = "for the nightly run"]
 fn a_service_of_datagrams_is_drafted_with_its_udp_port_on_each_engine() {
     on_each_engine(&["docker-20.10"], drafts_a_service_of_datagrams);
 }
