@@ -83,6 +83,7 @@ fn shop() -> SampleImage {
 }
 
 #[test]
+#[ignore = "for the nightly run"]
 fn a_change_of_another_container_s_recipe_or_contents_runs_the_checks_again_in_the_same_vm() {
     let sample = shop();
     let mut watch = Command::new(env!("CARGO_BIN_EXE_seatrial"));
