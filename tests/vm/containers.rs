@@ -15,6 +15,7 @@ use crate::each_engine::{engines, is_cri};
 use crate::workbench::{GUEST, RUN_TIMEOUT, Workbench};
 
 const RECIPE: &str = "name='server'\ntag='1'\ncontents='rootfs'\n[config]\nEnv=['PATH=/bin']\n";
+const POD_GUEST: &str = "containerd-1.7";
 
 /// Options for a shell script in a container on a network.
 pub fn shell(script: &str) -> RunOptions {
@@ -236,7 +237,7 @@ fn containers_left(daemon: &Daemon) -> impl Future<Output = usize> {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_container_does_what_tests_in_rust_need_on_each_engine() {
-    let tests = engines(&[GUEST]).into_iter().map(|engine| async move {
+    let tests = engines(&[GUEST, POD_GUEST]).into_iter().map(|engine| async move {
         if is_cri(&engine) { pod(&engine).await } else { docker(&engine).await }
     });
     join_all(tests).await;
