@@ -154,7 +154,8 @@ impl TestCase {
         Self::with_outcome(image, name, Outcome::Error { problem: problem.into() })
     }
 
-    fn with_outcome(image: &str, name: impl Into<String>, outcome: Outcome) -> Self {
+    /// Creates a test case with this result, and nothing else.
+    pub(crate) fn with_outcome(image: &str, name: impl Into<String>, outcome: Outcome) -> Self {
         Self {
             image: image.to_owned(),
             engine: None,

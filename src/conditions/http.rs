@@ -61,6 +61,10 @@ pub struct HttpExpectations {
     pub timeout: Option<Timeout>,
 }
 
+/// The mistake of a request whose certificate cannot be verified.
+pub(crate) const NEEDS_CA: &str = "tls needs ca, a file with the certificate of the authority; \
+                                   without verification, write verify = false";
+
 /// How the connection of a request is encrypted.
 #[derive(Clone, Debug, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
@@ -251,11 +255,7 @@ impl HttpExpectations {
         if tls.certificate.is_some() != tls.key.is_some() {
             return Some("tls needs both certificate and key of a client".to_owned());
         }
-        (tls.verify && tls.ca.is_none()).then(|| {
-            "tls needs ca, a file with the certificate of the authority; without verification, \
-             write verify = false"
-                .to_owned()
-        })
+        (tls.verify && tls.ca.is_none()).then(|| NEEDS_CA.to_owned())
     }
 }
 

@@ -19,6 +19,7 @@ pub(crate) use carriage_returns::CarriageReturns;
 pub use checks::Check;
 pub(crate) use checks::{Checks, Results};
 pub(crate) use goss::{Found, Matcher};
+pub(crate) use http::NEEDS_CA;
 pub use http::{HttpExpectations, JsonExpectation, Statuses, TlsSettings};
 pub use pattern::Pattern;
 pub use port::{Port, Protocol};

@@ -91,7 +91,9 @@ impl ReadyConditions {
     pub(crate) fn mistake(&self) -> Option<String> {
         let has_no_command = self.exec.as_ref().is_some_and(Vec::is_empty);
         let of_request = self.http.as_ref().and_then(HttpExpectations::mistake);
-        of_request.or_else(|| has_no_command.then(|| "an empty command in exec".to_owned()))
+        of_request.or_else(|| {
+            has_no_command.then(|| "exec of ready is an empty list; write a command".to_owned())
+        })
     }
 
     /// A port is reachable from outside of the container: a number is a TCP port.

@@ -124,17 +124,8 @@ mod tests {
     use super::*;
 
     fn case(image: &str, engine: Option<&str>, name: &str, outcome: Outcome) -> TestCase {
-        TestCase {
-            image: image.to_owned(),
-            engine: engine.map(str::to_owned),
-            name: name.to_owned(),
-            outcome,
-            seconds: 0.0,
-            passed_checks: Vec::new(),
-            hints: Vec::new(),
-            output: String::new(),
-            stderr: String::new(),
-        }
+        let engine = engine.map(str::to_owned);
+        TestCase { engine, ..TestCase::with_outcome(image, name, outcome) }
     }
 
     fn xml_of(cases: Vec<TestCase>) -> String {

@@ -2,7 +2,7 @@
 
 use serde_json::Value;
 
-use crate::sample_image::{SampleImage, outcomes};
+use crate::sample_image::{RECIPE, SampleImage, outcomes};
 use crate::workbench::stdout;
 
 /// Runs `seatrial check` with mistaken expectations, and returns the error.
@@ -89,6 +89,20 @@ fn a_draft_for_an_image_that_starts_a_shell_says_to_give_a_command() {
     assert!(draft.lines().all(|line| line.len() <= 80), "{draft}");
     let uncommented = draft.split_once("# [[run]]").unwrap().1.replace("# ", "");
     sample.static_mismatches(&format!("[[run]]{uncommented}"));
+}
+
+#[test]
+fn the_programs_of_entrypoint_and_cmd_are_drafted_each_once() {
+    let sample = SampleImage::new();
+    for (cmd, paths) in [("cat", &["/bin/sh", "/bin/cat"][..]), ("/bin/sh", &["/bin/sh"])] {
+        let recipe = RECIPE.replace("\"/bin/sh\", \"-c\"", "\"/bin/sh\"");
+        let recipe = recipe.replace("\"echo hello\"", &format!("\"{cmd}\""));
+        std::fs::write(sample.path("app.toml"), recipe).unwrap();
+        let draft = stdout(&sample.seatrial(&["expect", "app.toml"]));
+        let found: Vec<&str> = draft.lines().filter(|line| line.starts_with("path = ")).collect();
+        let expected: Vec<String> = paths.iter().map(|path| format!("path = \"{path}\"")).collect();
+        assert_eq!(found, expected, "{draft}");
+    }
 }
 
 #[test]

@@ -98,6 +98,7 @@ impl ImageUnderTest {
             Some(program) => (Some(program), words(&config.cmd)),
             None => (words(&config.cmd), None),
         };
+        let second = second.filter(|second| Some(second) != first.as_ref());
         let comments = ["The program that a container starts.", "The program of its arguments."];
         for (program, comment) in [first, second].iter().zip(comments) {
             let Some(program) = program.as_ref().filter(|program| !program.is_empty()) else {

@@ -6,7 +6,6 @@ use std::collections::BTreeMap;
 use std::time::{Duration, Instant};
 
 use super::RuntimeChecks;
-use super::not_run::NotRun;
 use super::output::Output;
 use super::service::TestResults;
 use crate::check::comparison::goss::SKIPPED;
@@ -16,14 +15,14 @@ use crate::text::errors::chain;
 
 impl RuntimeChecks<'_, '_> {
     /// Reports the tests of the goss file of `service`, of which `results` has those that were
-    /// made.
+    /// made. The others are skipped for the reason `not_run`.
     pub(super) fn report_tests(
         &mut self,
         service: &ServiceExpectations,
         mut results: TestResults,
-        not_run: &NotRun,
+        not_run: &str,
     ) {
-        let no_files = results.no_files.unwrap_or(not_run.reason.clone());
+        let no_files = results.no_files.unwrap_or_else(|| not_run.to_owned());
         let mut of_image = self.checks_of_image(service, &results.made, &no_files);
         for (index, test) in service.tests.iter().enumerate() {
             let name = service.test_name(test);
@@ -36,7 +35,7 @@ impl RuntimeChecks<'_, '_> {
                 (None, test) => match (of_image.remove(&index), test.properties()) {
                     (Some(case), _) => self.report(case),
                     (None, Some(_)) => self.skip(name, &no_files),
-                    (None, None) => self.skip(name, &not_run.reason),
+                    (None, None) => self.skip(name, not_run),
                 },
             }
         }

@@ -32,7 +32,6 @@ pub(super) use self::case_names::{
 use self::case_names::{cases, commands, container_cases, part_name};
 use self::companions::Companions;
 use self::environment::ContainerEnvironment;
-use self::not_run::NotRun;
 use self::output::Output;
 use self::service::TestResults;
 use super::comparison::goss::SKIPPED;
@@ -175,7 +174,7 @@ impl<'d> RuntimeChecks<'_, 'd> {
             self.skip(service_name(expected), reason);
         }
         self.skip_parts_of(expected);
-        self.report_tests(expected, TestResults::default(), &NotRun::because(reason));
+        self.report_tests(expected, TestResults::default(), reason);
     }
 
     /// Runs the test case of a service, and those of its goss file. Returns the ID of its
@@ -205,8 +204,8 @@ impl<'d> RuntimeChecks<'_, 'd> {
             }
         };
         let not_run = match is_forbidden {
-            true => NotRun::because(NOT_RESTRICTED),
-            false => NotRun::after(&findings),
+            true => NOT_RESTRICTED.to_owned(),
+            false => not_run::after(&findings),
         };
         let id = match findings {
             // It need not keep running, but an image that the engine does not start has failed.

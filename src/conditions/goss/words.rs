@@ -17,7 +17,7 @@ impl Matcher {
             Rule::Bool(value) => value.to_string().into(),
             Rule::Length(length) => format!("has the length {length}").into(),
             Rule::Element(matcher) => {
-                Description::from("contains the elements ").then(matcher.in_nested_words())
+                Description::from("contains the element ").then(matcher.in_nested_words())
             }
             Rule::Elements { matchers, exactly, .. } => {
                 let words =

@@ -13,7 +13,7 @@ use tokio_rustls::client::TlsStream;
 use super::handshake::explain;
 use crate::certificates::authorities::{self, Authorities};
 use crate::certificates::{AnyCertificate, OwnCertificate, client_certificate};
-use crate::conditions::TlsSettings;
+use crate::conditions::{NEEDS_CA, TlsSettings};
 
 /// The default name for which a certificate is issued.
 const DEFAULT_NAME: &str = "localhost";
@@ -42,7 +42,7 @@ fn config(settings: &TlsSettings) -> Result<ClientConfig, String> {
             let verifier = verifier.map_err(|error| error.to_string())?;
             builder.dangerous().with_custom_certificate_verifier(Arc::new(verifier))
         }
-        (None, true) => return Err("no ca, an authority to verify the certificate with".to_owned()),
+        (None, true) => return Err(NEEDS_CA.to_owned()),
         (_, false) => builder
             .dangerous()
             .with_custom_certificate_verifier(Arc::new(AnyCertificate::new(provider))),
@@ -125,7 +125,7 @@ mod tests {
         assert_eq!(handshake(port, &settings(true, Some(&ca), None)).await, Ok(()));
         assert_eq!(handshake(port, &settings(false, None, Some("other"))).await, Ok(()));
         let error = handshake(port, &settings(true, None, None)).await.unwrap_err();
-        assert!(error.starts_with("no ca"), "{error}");
+        assert!(error.starts_with("tls needs ca"), "{error}");
         let other = rcgen::generate_simple_self_signed(["localhost".to_owned()]).unwrap();
         let wrong_ca = folder.join("other.pem");
         std::fs::write(&wrong_ca, other.cert.pem()).unwrap();

@@ -164,17 +164,8 @@ mod tests {
     use crate::check::verdict::Check;
 
     fn case(engine: Option<&str>, name: &str, outcome: Outcome) -> TestCase {
-        TestCase {
-            image: "my/app:1.0".to_owned(),
-            engine: engine.map(str::to_owned),
-            name: name.to_owned(),
-            outcome,
-            seconds: 0.0,
-            passed_checks: Vec::new(),
-            hints: Vec::new(),
-            stderr: String::new(),
-            output: String::new(),
-        }
+        let engine = engine.map(str::to_owned);
+        TestCase { engine, ..TestCase::with_outcome("my/app:1.0", name, outcome) }
     }
 
     #[test]
